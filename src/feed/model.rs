@@ -1,0 +1,188 @@
+//! The checked feed: what a definition means, with nothing left to doubt.
+
+use std::fmt;
+
+/// A feed definition that has passed every check.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Feed {
+    pub name: FeedName,
+    pub description: Option<String>,
+    pub owner: Option<String>,
+    pub layout: Layout,
+    /// At least one, names unique.
+    pub fields: Vec<Field>,
+    /// Indices into `fields`; empty where none is declared.
+    pub primary_key: Vec<usize>,
+    /// Each a list of indices into `fields`.
+    pub unique_keys: Vec<Vec<usize>>,
+    pub on_empty: OnEmpty,
+    /// As written; the default threshold ([`Threshold::default_stop`]) is added where no `stop` is written.
+    pub thresholds: Vec<Threshold>,
+    pub target: Target,
+}
+
+/// A feed's name: kebab-case, `[a-z][a-z0-9-]*`, at most 63 bytes.
+#[derive(Debug, Clone, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub struct FeedName(pub(in crate::feed) String);
+
+impl FeedName {
+    /// `None` where `name` is not kebab-case or too long.
+    pub fn new(name: &str) -> Option<Self> {
+        let mut bytes = name.bytes();
+        let starts = bytes.next().is_some_and(|b| b.is_ascii_lowercase());
+        let goes_on = bytes.all(|b| b.is_ascii_lowercase() || b.is_ascii_digit() || b == b'-');
+        (starts && goes_on && name.len() <= 63).then(|| Self(name.to_owned()))
+    }
+
+    pub fn as_str(&self) -> &str {
+        &self.0
+    }
+}
+
+impl fmt::Display for FeedName {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.0)
+    }
+}
+
+/// How the bytes of a file become records and fields.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Layout {
+    Delimited(Delimited),
+}
+
+/// RFC 4180 and its relatives: lines of cells. Records end at LF or CRLF; a lone CR is data.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Delimited {
+    /// Any single byte of ASCII but CR, LF, NUL and the quote.
+    pub delimiter: u8,
+    /// `None`: `quoteChar: none`, every byte stands for itself.
+    pub quote: Option<u8>,
+    /// The first record names the columns; fields are found by name, in any order.
+    pub header: bool,
+    /// Texts that mean "no value". By default the empty text alone.
+    pub missing_values: Vec<String>,
+}
+
+#[derive(Debug, Clone, PartialEq)]
+pub struct Field {
+    /// snake_case, `[a-z_][a-z0-9_]*`, at most 63 bytes, no leading underscore: a safe column name.
+    pub name: String,
+    pub description: Option<String>,
+    /// Holds personal data: masked where values are shown to more than the feed's owners.
+    pub pii: bool,
+    pub kind: FieldType,
+    pub required: bool,
+    /// Constraints in the order of their names' declaration in [`Constraint`].
+    pub constraints: Vec<Constraint>,
+    /// Of this field's own rules.
+    pub severity: Severity,
+}
+
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum FieldType {
+    String,
+    Integer,
+    /// Exact: `precision` digits in all (1 to 38), `scale` of them after the point.
+    Decimal {
+        precision: u8,
+        scale: u8,
+    },
+    Boolean {
+        true_values: Vec<String>,
+        false_values: Vec<String>,
+    },
+    /// strptime words, checked.
+    Date {
+        format: String,
+    },
+    /// `timezone` (IANA) is `Some` exactly where `format` has no offset.
+    Timestamp {
+        format: String,
+        timezone: Option<String>,
+    },
+}
+
+/// A rule on one field. Bounds of numbers are scaled integers of the field's own scale, so that comparison is exact;
+/// where a bound has more digits after the point than the field, it is tightened to the nearest value inside.
+/// Bounds of dates are days, of timestamps microseconds, since 1970-01-01 UTC.
+#[derive(Debug, Clone, PartialEq)]
+pub enum Constraint {
+    /// In Unicode scalar values.
+    MinLength(usize),
+    MaxLength(usize),
+    /// Matches the whole value, as in Frictionless and XML Schema.
+    Pattern(String),
+    /// Texts as they stand in the file.
+    Enum(Vec<String>),
+    Minimum(Bound),
+    Maximum(Bound),
+    ExclusiveMinimum(Bound),
+    ExclusiveMaximum(Bound),
+}
+
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Bound {
+    /// See [`Constraint`].
+    pub scaled: i128,
+    /// As the author wrote it, for messages.
+    pub text: String,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum Severity {
+    Error,
+    Warn,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum OnEmpty {
+    #[default]
+    Ok,
+    Warn,
+    Fail,
+}
+
+/// A limit on rejects and what happens past it.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Threshold {
+    pub limit: RejectLimit,
+    /// Judged only once this many records have been read; 0 where not written.
+    pub after: u64,
+    pub action: ThresholdAction,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub enum RejectLimit {
+    /// More than this many rejects.
+    Count(u64),
+    /// More than this share of the records read, in parts per million (`1%` is 10 000).
+    PartsPerMillion(u32),
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum ThresholdAction {
+    Stop,
+    Alert,
+    Continue,
+}
+
+impl Threshold {
+    /// In force where a feed writes no `stop` (nor `continue`) of its own: more than half rejected after 10,000 records.
+    pub const fn default_stop() -> Self {
+        Self { limit: RejectLimit::PartsPerMillion(500_000), after: 10_000, action: ThresholdAction::Stop }
+    }
+}
+
+/// Where good records go. Names are safe identifiers (`[a-z_][a-z0-9_]*`, at most 63 bytes).
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Target {
+    pub schema: String,
+    pub table: String,
+    pub mode: TargetMode,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum TargetMode {
+    Append,
+}

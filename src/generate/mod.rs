@@ -1,0 +1,1 @@
+//! Deterministic files with known bad records, from a seed.

@@ -1,0 +1,11 @@
+//! What to do with a delivery, who may move a job from which state to which, and what a job's rows add up to.
+
+mod fence;
+mod progress;
+mod state;
+mod totals;
+
+pub use fence::Fence;
+pub use progress::Progress;
+pub use state::{JobState, Move};
+pub use totals::{Judgement, Totals};

@@ -1,0 +1,61 @@
+//! fabric loads large files of records into Postgres through Kafka, each record exactly once.
+//!
+//! The modules in the order in which data flows:
+//!
+//! | module | turns | into |
+//! |---|---|---|
+//! | [`feed`] | a feed definition (YAML) | a checked [`feed::Feed`] |
+//! | [`source`] | a path, a pipe | a stream of decompressed bytes |
+//! | [`chunk`] | a stream of bytes | [`chunk::Chunk`]s of whole records, and Kafka messages |
+//! | [`record`] | a chunk | borrowed records with their positions |
+//! | [`rules`] | a feed | a compiled [`rules::Plan`]; a chunk and a plan into a [`rules::Verdict`] |
+//! | [`ledger`] | a delivery, a job's rows | what to do with it, what they add up to |
+//! | [`report`] | totals | the report that people and programs read |
+//! | [`check`] | a feed and a local file | a report, with no server |
+//! | [`generate`] | a seed | a deterministic file with known bad records |
+//! | [`topics`] | declarations | Kafka topics |
+//! | [`ingest`] | files | chunk messages on a lane |
+//! | [`validate`] | chunk messages | judged chunks, handed to a loader |
+//! | [`load`] | a judged chunk | one Postgres transaction |
+//! | [`config`] | what users edit | immutable versions in Postgres |
+//! | [`jobs`] | what people ask of a job | state in Postgres |
+//! | [`steward`] | ledger rows | job states, events |
+//!
+//! `feed`, `chunk`, `record`, `rules`, `ledger`, `report` and `generate` are pure: no client library, no clock,
+//! no async. The feature `server` adds what talks to Kafka and Postgres.
+
+pub mod check;
+pub mod chunk;
+#[cfg(feature = "server")]
+pub mod config;
+pub mod feed;
+pub mod generate;
+pub mod ledger;
+pub mod record;
+pub mod report;
+pub mod rules;
+pub mod settings;
+pub mod source;
+
+#[cfg(feature = "server")]
+pub mod ingest;
+#[cfg(feature = "server")]
+pub mod jobs;
+#[cfg(feature = "server")]
+pub mod kafka;
+#[cfg(feature = "server")]
+pub mod load;
+#[cfg(feature = "server")]
+pub mod postgres;
+#[cfg(feature = "server")]
+pub mod retry;
+#[cfg(feature = "server")]
+pub mod shutdown;
+#[cfg(feature = "server")]
+pub mod steward;
+#[cfg(feature = "server")]
+pub mod telemetry;
+#[cfg(feature = "server")]
+pub mod topics;
+#[cfg(feature = "server")]
+pub mod validate;

@@ -1,0 +1,18 @@
+//! Turns a chunk into borrowed records with their positions.
+
+mod columns;
+mod delimited;
+
+pub use columns::{Columns, HeaderFault};
+pub use delimited::{Reader, Record};
+
+/// Why a record could not be read as its layout says.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum RecordFault {
+    /// Another number of cells than the header (or the feed) has.
+    FieldCount { expected: usize, found: usize },
+    /// See [`crate::chunk::Ending::UnclosedQuote`].
+    UnclosedQuote,
+    /// See [`crate::chunk::Ending::Overlong`].
+    Overlong { length: u64 },
+}

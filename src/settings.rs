@@ -1,0 +1,137 @@
+//! What an operator tunes per process: flags over environment over a TOML file over defaults.
+
+use std::path::PathBuf;
+use std::time::Duration;
+
+/// Effective settings of one process.
+#[derive(Debug, Clone)]
+pub struct Settings {
+    pub kafka: KafkaSettings,
+    pub postgres: PostgresSettings,
+    pub ingest: IngestSettings,
+    pub validate: ValidateSettings,
+    pub load: LoadSettings,
+    pub steward: StewardSettings,
+    pub log: LogSettings,
+}
+
+#[derive(Debug, Clone)]
+pub struct KafkaSettings {
+    /// `host:port,…`. `FABRIC_KAFKA_BROKERS`.
+    pub brokers: String,
+    /// Stands before every topic and group: `fabric.`. `FABRIC_KAFKA_PREFIX`.
+    pub prefix: String,
+    /// Any librdkafka property (`security.protocol`, …), passed to every client.
+    pub properties: Vec<(String, String)>,
+}
+
+#[derive(Debug, Clone)]
+pub struct PostgresSettings {
+    /// `FABRIC_POSTGRES_URL`. A secret.
+    pub url: String,
+    /// Connections of the pool that is not for loading.
+    pub pool: u32,
+    pub acquire_timeout: Duration,
+}
+
+#[derive(Debug, Clone)]
+pub struct IngestSettings {
+    pub chunk_bytes: usize,
+    pub record_bytes: usize,
+    /// Published, not yet acknowledged by Kafka.
+    pub in_flight_bytes: usize,
+    /// Of one job: published, not yet loaded.
+    pub backlog_bytes: u64,
+    /// An unrenewed lease shows the job as stalled after this long.
+    pub lease: Duration,
+    /// How long a one-shot command waits for a Kafka or Postgres that does not answer.
+    pub patience: Duration,
+}
+
+#[derive(Debug, Clone)]
+pub struct ValidateSettings {
+    /// Workers that parse and judge. Default 2 × cores.
+    pub workers: usize,
+    /// Loader connections for the normal lane.
+    pub loaders: usize,
+    /// Reserved for the high lane.
+    pub high_workers: usize,
+    pub high_loaders: usize,
+    /// Bytes of chunks in this process, per lane, from consumed to committed.
+    pub queue_bytes: usize,
+    pub session_timeout: Duration,
+    pub heartbeat: Duration,
+    /// `classic` or `consumer` (KIP-848).
+    pub group_protocol: String,
+    /// How long SIGTERM lets chunks in flight finish.
+    pub grace: Duration,
+}
+
+#[derive(Debug, Clone)]
+pub struct LoadSettings {
+    /// Schemas that targets may live in.
+    pub target_schemas: Vec<String>,
+    /// Of the fence and of COPY.
+    pub lock_timeout: Duration,
+    /// A loader's transaction older than this may be evicted when it blocks another.
+    pub evict_after: Duration,
+    /// Rejects of one job whose source bytes are kept; past it only their byte ranges are.
+    pub kept_rejects: u64,
+}
+
+#[derive(Debug, Clone)]
+pub struct StewardSettings {
+    /// Between two rounds while jobs are live.
+    pub interval: Duration,
+}
+
+#[derive(Debug, Clone)]
+pub struct LogSettings {
+    /// A `tracing` filter: `info`, `fabric=debug`.
+    pub filter: String,
+    pub json: bool,
+}
+
+/// Where the settings file was found, if it was.
+pub type SettingsFile = Option<PathBuf>;
+
+impl Default for Settings {
+    fn default() -> Self {
+        let cores = std::thread::available_parallelism().map_or(2, usize::from);
+        Self {
+            kafka: KafkaSettings { brokers: "127.0.0.1:9092".into(), prefix: "fabric.".into(), properties: vec![] },
+            postgres: PostgresSettings {
+                url: "postgres://127.0.0.1:5432/fabric".into(),
+                pool: 4,
+                acquire_timeout: Duration::from_secs(10),
+            },
+            ingest: IngestSettings {
+                chunk_bytes: 1 << 20,
+                record_bytes: 7 << 19,
+                in_flight_bytes: 32 << 20,
+                backlog_bytes: 4 << 30,
+                lease: Duration::from_secs(15),
+                patience: Duration::from_secs(60),
+            },
+            validate: ValidateSettings {
+                workers: 2 * cores,
+                loaders: 2,
+                high_workers: 1,
+                high_loaders: 1,
+                queue_bytes: 32 << 20,
+                session_timeout: Duration::from_secs(6),
+                heartbeat: Duration::from_millis(500),
+                group_protocol: "classic".into(),
+                grace: Duration::from_secs(25),
+            },
+            load: LoadSettings {
+                target_schemas: vec!["public".into()],
+                lock_timeout: Duration::from_secs(2),
+                evict_after: Duration::from_secs(5),
+                kept_rejects: 1_000_000,
+            },
+            steward: StewardSettings { interval: Duration::from_millis(200) },
+            log: LogSettings { filter: "info".into(), json: false },
+        }
+    }
+}

@@ -1,0 +1,1 @@
+//! The elected loop that turns ledger rows into job states and publishes the outbox.

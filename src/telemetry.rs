@@ -1,0 +1,1 @@
+//! Logs: structured, one line per event, never a field's value.

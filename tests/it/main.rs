@@ -1,0 +1,1 @@
+//! Integration tests against the real Kafka, Postgres and Redis of `dev/stack`.
