@@ -86,13 +86,11 @@ async fn owe(
 /// Notes something against a job: a message of its that went to the dead letters. Where there is no such job there
 /// is nothing to note it against.
 pub async fn note(pool: &PgPool, job: JobId, note: &str) -> Result<(), sqlx::Error> {
-    sqlx::query(
-        "insert into fabric.job_notes (job_id, note) select job_id, $2 from fabric.jobs where job_id = $1",
-    )
-    .bind(job.0)
-    .bind(note)
-    .execute(pool)
-    .await?;
+    sqlx::query("insert into fabric.job_notes (job_id, note) select job_id, $2 from fabric.jobs where job_id = $1")
+        .bind(job.0)
+        .bind(note)
+        .execute(pool)
+        .await?;
     Ok(())
 }
 

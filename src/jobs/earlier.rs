@@ -48,9 +48,7 @@ fn go_on(unfinished: Option<&Earlier>) -> Decision {
     match unfinished {
         None => Decision::New,
         Some(job) if job.lease_left.is_zero() => Decision::Continue(job.job),
-        Some(job) => {
-            Decision::Leased { job: job.job, publisher: job.publisher.clone(), remaining: job.lease_left }
-        }
+        Some(job) => Decision::Leased { job: job.job, publisher: job.publisher.clone(), remaining: job.lease_left },
     }
 }
 
@@ -128,9 +126,6 @@ mod tests {
     #[test]
     fn a_loaded_job_outweighs_an_unfinished_one() {
         let earlier = [unfinished(JobState::Stalled), whole(JobState::Completed)];
-        assert_eq!(
-            decide(Some(SAME), &earlier),
-            Decision::Duplicate { of: JobId(7), state: JobState::Completed }
-        );
+        assert_eq!(decide(Some(SAME), &earlier), Decision::Duplicate { of: JobId(7), state: JobState::Completed });
     }
 }

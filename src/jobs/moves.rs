@@ -18,11 +18,10 @@ pub(crate) enum Reason<'r> {
 ///
 /// The lock is `no key update`: loaders, whose ledger rows refer to the job, are not held up by it.
 pub(crate) async fn lock_row(connection: &mut PgConnection, job: JobId) -> Result<Option<JobState>, sqlx::Error> {
-    let state: Option<String> =
-        sqlx::query_scalar("select state from fabric.jobs where job_id = $1 for no key update")
-            .bind(job.0)
-            .fetch_optional(connection)
-            .await?;
+    let state: Option<String> = sqlx::query_scalar("select state from fabric.jobs where job_id = $1 for no key update")
+        .bind(job.0)
+        .fetch_optional(connection)
+        .await?;
     state.map(read_state).transpose()
 }
 

@@ -87,11 +87,7 @@ pub async fn close(pool: &PgPool, job: JobId, figures: &CloseFigures) -> Result<
     Ok(closed)
 }
 
-async fn close_open(
-    transaction: &mut PgConnection,
-    job: JobId,
-    figures: &CloseFigures,
-) -> Result<Closed, sqlx::Error> {
+async fn close_open(transaction: &mut PgConnection, job: JobId, figures: &CloseFigures) -> Result<Closed, sqlx::Error> {
     let mut attempt = transaction.begin().await?;
     match store_figures(&mut attempt, job, figures).await {
         Ok(()) => attempt.commit().await?,
