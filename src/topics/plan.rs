@@ -98,7 +98,7 @@ fn differences(spec: &TopicSpec, found: &Actual) -> Vec<Step> {
     }
     if found.replication < spec.replication {
         let reason = format!(
-            "has {} copies of each partition, {} are wanted: move them with kafka-reassign-partitions",
+            "has each partition {} times, {} times is wanted: move it with kafka-reassign-partitions",
             found.replication, spec.replication
         );
         steps.push(Step::Refused { topic: topic(), reason });
@@ -146,7 +146,8 @@ impl Step {
     fn detail(&self) -> String {
         match self {
             Self::Create { partitions, replication, .. } => {
-                format!("{partitions} partitions, {replication} {}", if *replication == 1 { "copy" } else { "copies" })
+                let parted = if *partitions == 1 { "partition" } else { "partitions" };
+                format!("{partitions} {parted}, {replication} {}", if *replication == 1 { "copy" } else { "copies" })
             }
             Self::AddPartitions { from, to, .. } => format!("{from} → {to}"),
             Self::AlterConfigs { changes, .. } => {
@@ -233,8 +234,18 @@ mod tests {
 
         let plan = plan(&specs, &actual);
 
-        insta::assert_snapshot!(plan.to_string(), @"");
-        insta::assert_snapshot!(plan.problems().join("\n"), @"");
+        insta::assert_snapshot!(plan.to_string(), @r"
+        f.chunks.normal  add partitions  2 → 8
+        f.chunks.high    alter           retention.ms 1000 → 604800000
+        f.dead-letters   create          1 partition, 1 copy
+        f.job-events     refused         has each partition 1 times, 2 times is wanted: move it with kafka-reassign-partitions
+        ");
+        insta::assert_snapshot!(plan.problems().join("\n"), @r"
+        topic f.chunks.normal has 2 partitions, 8 are declared: run `fabric topics apply`
+        topic f.chunks.high is configured otherwise (retention.ms 1000 → 604800000): run `fabric topics apply`
+        topic f.dead-letters is not there: run `fabric topics apply`
+        topic f.job-events has each partition 1 times, 2 times is wanted: move it with kafka-reassign-partitions
+        ");
     }
 
     #[test]

@@ -1,16 +1,13 @@
 //! Turns an envelope and its job's plan into a judged chunk, ready to load. No I/O.
 
-use std::sync::{Mutex, PoisonError};
+use std::sync::{Arc, Mutex, PoisonError};
 
 use crate::chunk::Envelope;
+use crate::config::FeedVersion;
 use crate::load::encode::RowEncoder;
 use crate::load::{Delivery, JudgedChunk};
 use crate::record::{Columns, HeaderFault};
 use crate::rules::Scratch;
-
-use std::sync::Arc;
-
-use crate::config::FeedVersion;
 
 /// Buffers that go round: taken by a worker, given back once its chunk is loaded.
 #[derive(Default)]
@@ -67,15 +64,12 @@ pub fn judge(
     encoder.finish(&mut rows);
     buffers.give_scratch(scratch);
     Ok(JudgedChunk {
-        id,
+        job: id.job,
         token: token.hash(),
         delivery,
-        start: chunk.start,
-        span: chunk.span,
         crc,
-        blanks: chunk.blanks,
         feed,
-        payload: chunk.payload,
+        chunk,
         verdict,
         rows,
     })
