@@ -138,8 +138,10 @@ mod tests {
     }
 
     fn actions() -> impl Strategy<Value = Vec<Action>> {
-        let action =
-            prop_oneof![(0..40i64).prop_map(Action::Begin), (0..40i64, any::<bool>()).prop_map(|(o, l)| Action::Finish(o, l))];
+        let action = prop_oneof![
+            (0..40i64).prop_map(Action::Begin),
+            (0..40i64, any::<bool>()).prop_map(|(o, l)| Action::Finish(o, l))
+        ];
         prop::collection::vec(action, 0..120)
     }
 

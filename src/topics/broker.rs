@@ -78,11 +78,8 @@ pub async fn look(settings: &KafkaSettings, specs: &[TopicSpec]) -> Result<BTree
     let resources: Vec<_> = names.iter().map(|name| ResourceSpecifier::Topic(name)).collect();
     let answers = admin.describe_configs(&resources, &options()).await.map_err(in_words)?;
     for (name, answer) in names.iter().zip(answers) {
-        let resource = answer.map_err(|code| TopicsError::Change {
-            topic: name.clone(),
-            verb: "tell its configuration",
-            code,
-        })?;
+        let resource =
+            answer.map_err(|code| TopicsError::Change { topic: name.clone(), verb: "tell its configuration", code })?;
         let actual = found.get_mut(name).expect("asked by its names");
         for entry in resource.entries {
             let Some(value) = entry.value else { continue };
@@ -151,11 +148,7 @@ async fn create(admin: &Admin, spec: &TopicSpec) -> Result<Vec<RDKafkaErrorCode>
 }
 
 /// This client has only the call that replaces a topic's whole configuration, so what others set on it goes along.
-async fn alter(
-    admin: &Admin,
-    spec: &TopicSpec,
-    actual: Option<&Actual>,
-) -> Result<Vec<RDKafkaErrorCode>, KafkaError> {
+async fn alter(admin: &Admin, spec: &TopicSpec, actual: Option<&Actual>) -> Result<Vec<RDKafkaErrorCode>, KafkaError> {
     let mut configs = BTreeMap::new();
     if let Some(actual) = actual {
         let kept = actual.configs.iter().filter(|(key, _)| actual.set_here.contains(key));

@@ -130,8 +130,7 @@ mod tests {
     #[test]
     fn a_dead_letter_keeps_its_headers_and_says_why_and_where_it_stood() {
         let own = OwnedHeaders::new().insert(Header { key: "job", value: Some("7") });
-        let message =
-            OwnedMessage::new(None, None, "f.chunks.high".into(), Timestamp::NotAvailable, 3, 42, Some(own));
+        let message = OwnedMessage::new(None, None, "f.chunks.high".into(), Timestamp::NotAvailable, 3, 42, Some(own));
         let headers = headers(&message, &Reason::new("unknown", "there is no job 7"));
         let text: Vec<_> = headers
             .iter()

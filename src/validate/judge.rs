@@ -63,14 +63,5 @@ pub fn judge(
     });
     encoder.finish(&mut rows);
     buffers.give_scratch(scratch);
-    Ok(JudgedChunk {
-        job: id.job,
-        token: token.hash(),
-        delivery,
-        crc,
-        feed,
-        chunk,
-        verdict,
-        rows,
-    })
+    Ok(JudgedChunk { job: id.job, token: token.hash(), delivery, crc, feed, chunk, verdict, rows })
 }

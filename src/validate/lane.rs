@@ -62,7 +62,9 @@ impl LaneWorks {
         let id = envelope.id;
         let feed = match self.find_plan(&envelope, ticket).await? {
             Found::Known(feed) => feed,
-            Found::NoJob => return Err(Stop::Bury(None, Reason::new("unknown", format!("there is no job {}", id.job)))),
+            Found::NoJob => {
+                return Err(Stop::Bury(None, Reason::new("unknown", format!("there is no job {}", id.job))));
+            }
             Found::WrongToken => {
                 return Err(Stop::Bury(None, Reason::new("unknown", format!("{id}: its token is none of its job's"))));
             }
