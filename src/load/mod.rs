@@ -11,7 +11,7 @@ pub use faults::{FaultClass, classify};
 pub use loader::{LoadError, Loader};
 pub use target::{TargetError, ensure_target};
 
-use crate::chunk::{ChunkId, Position, TokenHash};
+use crate::chunk::{Chunk, ChunkId, JobId, TokenHash};
 use crate::config::FeedVersion;
 use crate::rules::Verdict;
 
@@ -25,19 +25,23 @@ pub struct Delivery {
 
 /// A chunk that has been judged and encoded, ready to load.
 pub struct JudgedChunk {
-    pub id: ChunkId,
+    pub job: JobId,
     pub token: TokenHash,
     pub delivery: Delivery,
-    pub start: Position,
-    pub span: u64,
+    /// CRC-32C as the message stated it; the fence tells a repeated seq with other bytes by it.
     pub crc: u32,
-    pub blanks: u32,
     pub feed: Arc<FeedVersion>,
-    /// Source bytes; [`crate::rules::Reject`] points into them.
-    pub payload: Vec<u8>,
+    /// As cut. [`crate::rules::Reject`] points into its payload; the slow path reads it again.
+    pub chunk: Chunk,
     pub verdict: Verdict,
     /// The accepted records as one whole binary COPY of the target's columns ([`encode::RowEncoder`]).
     pub rows: Vec<u8>,
+}
+
+impl JudgedChunk {
+    pub fn id(&self) -> ChunkId {
+        ChunkId { job: self.job, seq: self.chunk.seq }
+    }
 }
 
 /// What became of a chunk. Whatever it says has been committed.

@@ -1,1 +1,4 @@
 //! Integration tests against the real Kafka, Postgres and Redis of `dev/stack`.
+
+mod database;
+mod load;

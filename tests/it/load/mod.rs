@@ -1,0 +1,3 @@
+//! Loading into Postgres.
+
+mod migrations;
