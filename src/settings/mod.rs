@@ -13,6 +13,7 @@ pub use fault::{SettingFault, SettingFaults};
 pub use origin::Origin;
 pub use resolve::{Effective, Given, Shown};
 pub use table::{PROPERTIES_ENV, PROPERTIES_KEY, SPECS, Spec};
+pub use units::parse_duration;
 
 /// Effective settings of one process.
 #[derive(Debug, Clone)]
