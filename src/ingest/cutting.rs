@@ -1,6 +1,7 @@
 //! Reads a file, cuts it, seals the chunks and sends them: the one sequential pass over the bytes.
 
 use std::io::{ErrorKind, Read};
+use std::path::PathBuf;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
@@ -11,7 +12,7 @@ use crate::chunk::{Chunk, CutTotals, Cutter, Envelope};
 use crate::feed::Feed;
 use crate::jobs::OpenJob;
 use crate::record::Columns;
-use crate::source::{Finished, Source};
+use crate::source::{Finished, Source, SourceError};
 
 /// Bytes asked of the source at a time.
 const READ_BYTES: usize = 512 << 10;
@@ -37,6 +38,8 @@ pub struct CutFile {
 /// Everything that cutting one file needs.
 pub struct Cutting {
     pub open: Arc<OpenJob>,
+    /// Of the source, for errors.
+    pub path: PathBuf,
     pub producer: Arc<ChunkProducer>,
     pub publication: Arc<Publication>,
     pub loaded: AlreadyLoaded,
@@ -54,7 +57,7 @@ impl Cutting {
                 Ok(0) => break,
                 Ok(read) => read,
                 Err(error) if error.kind() == ErrorKind::Interrupted => continue,
-                Err(error) => return Err(source.describe(error).into()),
+                Err(error) => return Err(SourceError::from_read(&self.path, error).into()),
             };
             cutter.push(&buffer[..read], |chunk| sender.send(chunk))?;
             self.progress.stored_bytes.store(source.stored_position(), Ordering::Relaxed);

@@ -1,5 +1,7 @@
 //! Why a file was not published whole.
 
+use std::path::PathBuf;
+
 use crate::chunk::JobId;
 use crate::jobs::{ChangeError, RegisterError};
 use crate::record::HeaderFault;
@@ -21,6 +23,8 @@ pub enum IngestError {
     Leased { job: JobId, publisher: String },
     #[error("job {job} came from a pipe: say where its bytes are with --from FILE")]
     NoPath { job: JobId },
+    #[error("{} is not the file that job {job} was registered with: another size, begin or end. Say where that one is with --from FILE", .path.display())]
+    OtherSource { job: JobId, path: PathBuf },
     #[error("{0}")]
     Kafka(String),
     #[error("{0}")]

@@ -31,7 +31,7 @@ use crate::ledger::JobState;
 use crate::retry::patiently;
 use crate::settings::Settings;
 use crate::shutdown::Shutdown;
-use crate::source::Source;
+use crate::source::{Source, SourceError};
 use crate::{kafka, postgres};
 use cutting::{CutFile, Cutting};
 use keeper::Keeper;
@@ -44,6 +44,23 @@ use registering::Registered;
 pub enum Input {
     Path(PathBuf),
     Stdin,
+}
+
+impl Input {
+    /// As errors name it.
+    fn path(&self) -> PathBuf {
+        match self {
+            Self::Path(path) => path.clone(),
+            Self::Stdin => PathBuf::from("standard input"),
+        }
+    }
+
+    fn open(&self) -> Result<Source, SourceError> {
+        match self {
+            Self::Path(path) => Source::open(path),
+            Self::Stdin => Source::stdin(),
+        }
+    }
 }
 
 /// How a file is to be loaded.
@@ -103,10 +120,7 @@ impl Ingest {
         // Kafka first: a job that cannot be published is not registered.
         let producer = self.producer(request.lane).await?;
         match self.register(request).await? {
-            Registered::Open(open) => {
-                let source = self.open_source(&open, request.input.clone()).await?;
-                self.publish(open, source, producer, progress).await
-            }
+            Registered::Open(open) => self.publish(open, request.input.clone(), producer, progress).await,
             Registered::Duplicate { of, state } => Ok(Ingested::Duplicate { of, state }),
         }
     }
@@ -119,17 +133,16 @@ impl Ingest {
         from: Option<Input>,
         progress: &Arc<Progress>,
     ) -> Result<Ingested, IngestError> {
-        let (open, recorded) = self.reopen(job).await?;
+        let input = self.source_of(job, from).await?;
+        let open = self.reopen(job).await?;
         let producer = self.producer(open.lane).await?;
-        let input = from.or(recorded).ok_or(IngestError::NoPath { job })?;
-        let source = self.open_source(&open, input).await?;
-        self.publish(open, source, producer, progress).await
+        self.publish(open, input, producer, progress).await
     }
 
     async fn publish(
         &self,
         open: OpenJob,
-        source: Source,
+        input: Input,
         producer: Arc<ChunkProducer>,
         progress: &Arc<Progress>,
     ) -> Result<Ingested, IngestError> {
@@ -150,13 +163,14 @@ impl Ingest {
         let keeper = AbortOnDrop(tokio::spawn(keeper.run(self.shutdown.clone())));
         let cutting = Cutting {
             open: Arc::new(open),
+            path: input.path(),
             producer,
             publication: publication.clone(),
             loaded: AlreadyLoaded::new(seqs),
             progress: progress.clone(),
         };
         let published = tokio::task::spawn_blocking(move || {
-            let cut = cutting.run(source)?;
+            let cut = cutting.run(input.open()?)?;
             Ok::<_, IngestError>((cut, publication.drain()?))
         })
         .await
@@ -204,19 +218,6 @@ impl Ingest {
                 }
                 Err(IngestError::Unfinished { job, cause: Box::new(error) })
             }
-        }
-    }
-
-    async fn open_source(&self, open: &OpenJob, input: Input) -> Result<Source, IngestError> {
-        let opened = tokio::task::spawn_blocking(move || match input {
-            Input::Path(path) => Source::open(&path),
-            Input::Stdin => Source::stdin(),
-        })
-        .await
-        .map_err(IngestError::Panicked)?;
-        match opened {
-            Ok(source) => Ok(source),
-            Err(error) => self.give_up(open.job, error.into()).await.and(Err(IngestError::NoPath { job: open.job })),
         }
     }
 

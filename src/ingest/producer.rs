@@ -12,9 +12,6 @@ use crate::chunk::{Envelope, Lane};
 use crate::kafka;
 use crate::settings::{IngestSettings, KafkaSettings};
 
-/// A message fits the topic's `max.message.bytes` with room for headers and framing.
-const MAX_MESSAGE_BYTES: usize = 4 << 20;
-
 /// One producer of a process; all its jobs share it.
 pub struct ChunkProducer {
     inner: ThreadedProducer<DeliveryReports>,
@@ -45,25 +42,15 @@ impl ChunkProducer {
         lane: Lane,
         timeout: Duration,
     ) -> Result<Self, KafkaError> {
-        let mut config = kafka::client_config(kafka, "ingest");
+        let mut config = kafka::producer_config(kafka, "ingest", 2 * ingest.in_flight_bytes);
         config
-            .set("enable.idempotence", "true")
-            .set("acks", "all")
             // A chunk is a batch of its own: waiting for more would only add latency.
             .set("linger.ms", "0")
-            .set("message.max.bytes", MAX_MESSAGE_BYTES.to_string())
-            .set("batch.size", MAX_MESSAGE_BYTES.to_string())
-            .set("message.timeout.ms", ingest.patience.as_millis().to_string())
-            .set("queue.buffering.max.kbytes", (2 * ingest.in_flight_bytes / 1024).max(16 << 10).to_string());
+            .set("message.timeout.ms", ingest.patience.as_millis().to_string());
         let inner = ThreadedProducer::from_config_and_context(&config, DeliveryReports)?;
         let topic = kafka.lane_topic(lane);
-        let metadata = inner.client().fetch_metadata(Some(&topic), timeout)?;
-        let found = metadata.topics().iter().find(|t| t.name() == topic);
-        let partitions = match found {
-            Some(t) if t.error().is_none() && !t.partitions().is_empty() => t.partitions().len(),
-            _ => return Err(KafkaError::MetadataFetch(RDKafkaErrorCode::UnknownTopicOrPartition)),
-        };
-        let partitions = i32::try_from(partitions).expect("Kafka counts partitions in 32 bits");
+        let partitions = kafka::partition_count(inner.client(), &topic, timeout)?
+            .ok_or(KafkaError::MetadataFetch(RDKafkaErrorCode::UnknownTopicOrPartition))?;
         Ok(Self { inner, topic, partitions })
     }
 

@@ -1,6 +1,5 @@
 //! Copies chunks that a job owes from where they stand in their lane to the lane's end, to be judged and loaded anew.
 
-use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
@@ -12,7 +11,7 @@ use rdkafka::{Offset, TopicPartitionList};
 use super::producer::ChunkProducer;
 use super::publication::{Publication, PublicationLimits, Sent};
 use super::{Ingest, IngestError};
-use crate::chunk::{ChunkId, Envelope, JobId};
+use crate::chunk::{ChunkId, Envelope, JobId, Lane};
 use crate::jobs;
 use crate::kafka;
 use crate::load::Delivery;
@@ -31,20 +30,35 @@ pub struct Redriven {
 const FETCH_PATIENCE: Duration = Duration::from_secs(10);
 
 impl Ingest {
-    /// Brings back a parked job: copies what it owes, then lets it go on.
+    /// Brings back a parked job: lets it take chunks again, and copies what it owes. Cut short, it can be repeated:
+    /// a chunk stays owed until it is loaded.
     pub async fn redrive(&self, job: JobId) -> Result<Redriven, IngestError> {
-        let owed = jobs::owed(&self.pool, job).await?;
-        let lane = jobs::lane_of(&self.pool, job).await?;
+        let owed = jobs::resume(&self.pool, job).await?;
+        let mut redriven = Redriven::default();
+        for lane in Lane::ALL {
+            let topic = self.settings.kafka.lane_topic(lane);
+            let of_lane: Vec<_> = owed.iter().filter(|(_, delivery)| *delivery.topic == *topic).cloned().collect();
+            if !of_lane.is_empty() {
+                self.copy(lane, of_lane, &mut redriven).await?;
+            }
+        }
+        Ok(redriven)
+    }
+
+    async fn copy(
+        &self,
+        lane: Lane,
+        owed: Vec<(ChunkId, Delivery)>,
+        redriven: &mut Redriven,
+    ) -> Result<(), IngestError> {
         let producer = self.producer(lane).await?;
         let kafka = self.settings.kafka.clone();
         let in_flight = self.settings.ingest.in_flight_bytes as u64;
         let copy = move || copy_to_end(&kafka, &producer, in_flight, owed);
-        let (redriven, last_offsets) = tokio::task::spawn_blocking(copy).await.map_err(IngestError::Panicked)??;
-        if redriven.gone.is_empty() {
-            // The state changes last: while it is parked, the fence takes the copies already.
-            jobs::resume(&self.pool, job, &last_offsets).await?;
-        }
-        Ok(redriven)
+        let copied = tokio::task::spawn_blocking(copy).await.map_err(IngestError::Panicked)??;
+        redriven.copied.extend(copied.copied);
+        redriven.gone.extend(copied.gone);
+        Ok(())
     }
 }
 
@@ -53,7 +67,7 @@ fn copy_to_end(
     producer: &ChunkProducer,
     in_flight: u64,
     mut owed: Vec<(ChunkId, Delivery)>,
-) -> Result<(Redriven, BTreeMap<i32, i64>), IngestError> {
+) -> Result<Redriven, IngestError> {
     let failed = |error: KafkaError| IngestError::Kafka(kafka::describe(&error, settings));
     owed.sort_by(|(_, a), (_, b)| (&a.topic, a.partition, a.offset).cmp(&(&b.topic, b.partition, b.offset)));
     let publication = Publication::new(PublicationLimits { in_flight, backlog: u64::MAX });
@@ -69,7 +83,8 @@ fn copy_to_end(
             _ => redriven.gone.push(chunk),
         }
     }
-    Ok((redriven, publication.drain()?))
+    publication.drain()?;
+    Ok(redriven)
 }
 
 fn send(producer: &ChunkProducer, publication: &Arc<Publication>, envelope: &Envelope) -> Result<(), IngestError> {

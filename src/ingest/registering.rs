@@ -9,6 +9,8 @@ use super::{Ingest, IngestError, Input, Repeat, Request, publisher_name};
 use crate::chunk::{JobId, Limits};
 use crate::jobs::{self, NewJob, OpenJob, RegisterError, Registration, SourceIdentity};
 use crate::ledger::JobState;
+use crate::postgres;
+use crate::retry::patiently;
 use crate::source;
 
 /// What registering came to.
@@ -56,18 +58,30 @@ impl Ingest {
         }
     }
 
-    /// `--resume JOB`. Also answers where the job's file lay.
-    pub(super) async fn reopen(&self, job: JobId) -> Result<(OpenJob, Option<Input>), IngestError> {
-        let path = self.patient_postgres(|| jobs::path_of(&self.pool, job)).await?;
+    /// Where the bytes of a job that is resumed are: `from`, else where they lay. They must look like those that it
+    /// was registered with.
+    pub(super) async fn source_of(&self, job: JobId, from: Option<Input>) -> Result<Input, IngestError> {
+        let known = self.patient_postgres(|| jobs::source_of(&self.pool, job)).await?;
+        let known = known.ok_or(RegisterError::NoJob(job))?;
+        let input = from.or(known.path.clone().map(Input::Path)).ok_or(IngestError::NoPath { job })?;
+        let found = identify(&input).await?;
+        let differs = |a: Option<[u8; 32]>, b: Option<[u8; 32]>| a.zip(b).is_some_and(|(a, b)| a != b);
+        let resized = found.bytes.zip(known.bytes).is_some_and(|(a, b)| a != b);
+        if resized || differs(found.head, known.head) || differs(found.tail, known.tail) {
+            return Err(IngestError::OtherSource { job, path: input.path() });
+        }
+        Ok(input)
+    }
+
+    /// `--resume JOB`.
+    pub(super) async fn reopen(&self, job: JobId) -> Result<OpenJob, IngestError> {
         let mut waits = LeaseWaits::new(self.settings.ingest.lease);
         loop {
             match jobs::reopen(&self.pool, job, &self.publisher, self.settings.ingest.lease).await? {
-                Registration::New(open) | Registration::Continue(open) => {
-                    return Ok((open, path.map(Input::Path)));
-                }
+                Registration::New(open) | Registration::Continue(open) => return Ok(open),
                 Registration::Leased { publisher, remaining, .. } => {
                     if let Some(open) = self.after_lease(job, &publisher, remaining, &mut waits).await? {
-                        return Ok((open, path.map(Input::Path)));
+                        return Ok(open);
                     }
                 }
                 Registration::Duplicate { state, .. } => {
@@ -79,7 +93,18 @@ impl Ingest {
     }
 
     async fn register_once(&self, new: &NewJob) -> Result<Registration, IngestError> {
-        Ok(jobs::register(&self.pool, new, &self.settings.load).await?)
+        let settings = &self.settings;
+        let attempt = || jobs::register(&self.pool, new, &settings.load);
+        let is_passing = |error: &RegisterError| error.postgres().is_some_and(postgres::is_passing);
+        let registered = patiently(settings.ingest.patience, &self.shutdown, attempt, is_passing, |error, left| {
+            if let Some(error) = error.postgres() {
+                self.tell_waiting(&postgres::describe(error, &settings.postgres), left);
+            }
+        });
+        registered.await.map_err(|error| match error.postgres() {
+            Some(error) => IngestError::Postgres(postgres::describe(error, &settings.postgres)),
+            None => error.into(),
+        })
     }
 
     /// Another process holds the job. One of this host that is gone gives it up at once; else its lease must run out.
@@ -92,7 +117,7 @@ impl Ingest {
     ) -> Result<Option<OpenJob>, IngestError> {
         if publisher_name::is_gone(publisher) {
             let lease = self.settings.ingest.lease;
-            let taken = jobs::take_over(&self.pool, job, publisher, &self.publisher, lease).await?;
+            let taken = jobs::take_lease(&self.pool, job, publisher, &self.publisher, lease).await?;
             if let Registration::New(open) | Registration::Continue(open) = taken {
                 (self.tell)(&format!("Going on with job {job}, which a run that has ended began."));
                 return Ok(Some(open));

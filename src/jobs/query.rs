@@ -1,7 +1,10 @@
 //! What people ask of jobs.
 
+use std::path::PathBuf;
+
 use sqlx::{FromRow, PgPool};
 
+use super::SourceIdentity;
 use super::report::report;
 use crate::chunk::{JobId, TokenHash};
 use crate::ledger::JobState;
@@ -82,6 +85,34 @@ pub async fn pins(pool: &PgPool, job: JobId) -> Result<Option<Pins>, sqlx::Error
         // A check in the table holds them to 32 bytes.
         tokens: row.tokens.into_iter().filter_map(|hash| hash.try_into().ok()).map(TokenHash).collect(),
         state: row.state,
+    }))
+}
+
+/// What was known of a job's file when it was registered. `None`: no such job.
+pub async fn source_of(pool: &PgPool, job: JobId) -> Result<Option<SourceIdentity>, sqlx::Error> {
+    #[derive(FromRow)]
+    struct Row {
+        file: String,
+        path: Option<String>,
+        source_bytes: Option<i64>,
+        head_sha256: Option<Vec<u8>>,
+        tail_sha256: Option<Vec<u8>>,
+        content_sha256: Option<Vec<u8>>,
+    }
+    let row: Option<Row> = sqlx::query_as(
+        "select file, path, source_bytes, head_sha256, tail_sha256, content_sha256 from fabric.jobs where job_id = $1",
+    )
+    .bind(job.0)
+    .fetch_optional(pool)
+    .await?;
+    let hash = |bytes: Option<Vec<u8>>| bytes.and_then(|bytes| bytes.try_into().ok());
+    Ok(row.map(|row| SourceIdentity {
+        file: row.file,
+        path: row.path.map(PathBuf::from),
+        bytes: row.source_bytes.map(i64::cast_unsigned),
+        head: hash(row.head_sha256),
+        tail: hash(row.tail_sha256),
+        content: hash(row.content_sha256),
     }))
 }
 
