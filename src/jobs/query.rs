@@ -125,6 +125,16 @@ pub async fn state_of(pool: &PgPool, job: JobId) -> Result<Option<(JobState, Opt
     row.map(|(state, reason)| Ok((super::read_state(state)?, reason))).transpose()
 }
 
+/// Its state, and the records that are loaded or rejected so far, as the steward last added them up.
+pub async fn progress(pool: &PgPool, job: JobId) -> Result<Option<(JobState, u64)>, sqlx::Error> {
+    let row: Option<(String, i64)> =
+        sqlx::query_as("select state, records_loaded + records_rejected from fabric.jobs where job_id = $1")
+            .bind(job.0)
+            .fetch_optional(pool)
+            .await?;
+    row.map(|(state, done)| Ok((super::read_state(state)?, done.cast_unsigned()))).transpose()
+}
+
 /// Newest first.
 pub async fn list(pool: &PgPool, feed: Option<&str>, limit: u32) -> Result<Vec<JobSummary>, sqlx::Error> {
     #[derive(FromRow)]

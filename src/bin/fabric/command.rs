@@ -6,7 +6,7 @@ use crate::exit::Exit;
 use crate::globals::Globals;
 use crate::{check, completions, feeds, generate, settings};
 #[cfg(feature = "server")]
-use crate::{jobs, migrate, rejects, steward, validate};
+use crate::{ingest, jobs, migrate, rejects, steward, topics, validate};
 
 /// Loads large files of records into Postgres through Kafka: every record checked, counted, and committed exactly once.
 ///
@@ -24,6 +24,8 @@ pub struct Cli {
 #[derive(Subcommand)]
 enum Command {
     Check(check::Args),
+    #[cfg(feature = "server")]
+    Ingest(ingest::Args),
     Feeds(feeds::Args),
     #[cfg(feature = "server")]
     Jobs(jobs::Args),
@@ -33,6 +35,8 @@ enum Command {
     Validate(validate::Args),
     #[cfg(feature = "server")]
     Steward(steward::Args),
+    #[cfg(feature = "server")]
+    Topics(topics::Args),
     #[cfg(feature = "server")]
     Migrate(migrate::Args),
     Generate(generate::Args),
@@ -45,6 +49,8 @@ impl Cli {
         let globals = &self.globals;
         match self.command {
             Command::Check(args) => check::run(globals, args),
+            #[cfg(feature = "server")]
+            Command::Ingest(args) => ingest::run(globals, args),
             Command::Feeds(args) => feeds::run(globals, args),
             #[cfg(feature = "server")]
             Command::Jobs(args) => jobs::run(globals, args),
@@ -54,6 +60,8 @@ impl Cli {
             Command::Validate(args) => validate::run(globals, args),
             #[cfg(feature = "server")]
             Command::Steward(args) => steward::run(globals, args),
+            #[cfg(feature = "server")]
+            Command::Topics(args) => topics::run(globals, args),
             #[cfg(feature = "server")]
             Command::Migrate(args) => migrate::run(globals, args),
             Command::Generate(args) => generate::run(args),

@@ -11,6 +11,8 @@ mod settings;
 mod source;
 
 #[cfg(feature = "server")]
+mod ingest;
+#[cfg(feature = "server")]
 mod jobs;
 #[cfg(feature = "server")]
 mod migrate;
@@ -22,6 +24,8 @@ mod role;
 mod server;
 #[cfg(feature = "server")]
 mod steward;
+#[cfg(feature = "server")]
+mod topics;
 #[cfg(feature = "server")]
 mod validate;
 

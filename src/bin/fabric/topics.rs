@@ -1,16 +1,18 @@
 //! `fabric topics`: compares the declared Kafka topics with the broker's, and makes them.
 
-use std::process::ExitCode;
-
 use anyhow::bail;
-use clap::{Args, Subcommand};
-use fabric::settings::Settings;
+use clap::Subcommand;
+use fabric::settings::KafkaSettings;
 use fabric::topics;
 
+use crate::exit::Exit;
+use crate::globals::{Globals, print, print_json};
+use crate::server;
+
 /// Compare fabric's Kafka topics with what is declared, and make them.
-#[derive(Debug, Args)]
+#[derive(Debug, clap::Args)]
 #[command(after_help = "Example:\n  fabric topics apply --replication 3")]
-pub struct Topics {
+pub struct Args {
     #[command(subcommand)]
     command: Command,
 }
@@ -29,7 +31,7 @@ enum Command {
     },
 }
 
-#[derive(Debug, Args)]
+#[derive(Debug, clap::Args)]
 struct Options {
     /// Copies of each partition: 1 on a bare machine, 3 in production.
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(i32).range(1..=32767))]
@@ -39,8 +41,11 @@ struct Options {
     json: bool,
 }
 
-pub async fn run(arguments: Topics, settings: &Settings) -> anyhow::Result<ExitCode> {
-    let kafka = &settings.kafka;
+pub fn run(globals: &Globals, arguments: Args) -> anyhow::Result<Exit> {
+    server::run(globals, async |server| answer(arguments, &server.settings.kafka).await)
+}
+
+async fn answer(arguments: Args, kafka: &KafkaSettings) -> anyhow::Result<Exit> {
     match arguments.command {
         Command::Plan(options) => show(&topics::plan_for(kafka, options.replication).await?, &options)?,
         Command::Apply(options) => {
@@ -51,23 +56,18 @@ pub async fn run(arguments: Topics, settings: &Settings) -> anyhow::Result<ExitC
             }
         }
         Command::Verify { json } => match topics::verify(kafka).await {
-            Ok(()) if json => println!("{}", serde_json::json!({ "problems": [] })),
+            Ok(()) if json => print_json(&serde_json::json!({ "problems": [] }))?,
             Ok(()) => {}
             Err(topics::TopicsError::NotAsDeclared(problems)) if json => {
-                println!("{}", serde_json::json!({ "problems": problems }));
-                return Ok(ExitCode::FAILURE);
+                print_json(&serde_json::json!({ "problems": problems }))?;
+                return Ok(Exit::SystemFailed);
             }
             Err(error) => return Err(error.into()),
         },
     }
-    Ok(ExitCode::SUCCESS)
+    Ok(Exit::Done)
 }
 
 fn show(plan: &topics::Plan, options: &Options) -> anyhow::Result<()> {
-    if options.json {
-        println!("{}", serde_json::to_string_pretty(plan)?);
-    } else {
-        print!("{plan}");
-    }
-    Ok(())
+    if options.json { print_json(plan) } else { print(&plan.to_string()) }
 }

@@ -1,15 +1,16 @@
 //! `fabric jobs cancel|resume`
 
 use std::io::{IsTerminal as _, Write as _};
+use std::path::PathBuf;
 
 use fabric::chunk::JobId;
 use fabric::jobs;
-use fabric::report::{self, figures};
+use fabric::report;
 
 use super::no_job;
 use crate::exit::{Exit, Refused};
 use crate::globals::{Globals, print};
-use crate::server;
+use crate::{ingest, server};
 
 /// Stop a job for good: once this has answered, nothing of it commits; what is loaded stays
 #[derive(Debug, clap::Args)]
@@ -24,13 +25,16 @@ pub struct CancelArgs {
     reason: String,
 }
 
-/// Bring back a parked job, once its target is whole again
+/// Bring back a job: a parked one once its target is whole again, one that was cut short, one whose chunks are missing
 ///
-/// A job whose publishing was cut short is continued by `fabric ingest`, with the same file or with --resume.
+/// What a parked job owes is copied from its lane; whatever the lane holds no more is cut from the file again.
 #[derive(Debug, clap::Args)]
 #[command(after_help = "Example:\n  fabric jobs resume 2")]
 pub struct ResumeArgs {
     job: i64,
+    /// Where the file is now, if it was moved
+    #[arg(long, value_name = "FILE")]
+    from: Option<PathBuf>,
 }
 
 pub fn cancel(globals: &Globals, args: CancelArgs) -> anyhow::Result<Exit> {
@@ -62,10 +66,5 @@ fn confirmed() -> anyhow::Result<bool> {
 }
 
 pub fn resume(globals: &Globals, args: ResumeArgs) -> anyhow::Result<Exit> {
-    server::run(globals, async |server| {
-        let job = JobId(args.job);
-        let owed = jobs::resume(&server.pool, job).await?;
-        print(&format!("job {job}  resumed; {} owed\n", figures::counted(owed.len() as u64, "chunk", "chunks")))?;
-        Ok(Exit::Done)
-    })
+    ingest::resume(globals, args.job, args.from)
 }
