@@ -1,4 +1,5 @@
 use super::*;
+use crate::chunk::{Ending, Seq};
 use crate::feed::{
     Bound, Constraint, Delimited, Feed, FeedName, Field, FieldType, Layout, OnEmpty, Target, TargetMode,
 };
@@ -145,4 +146,77 @@ fn buffers_are_used_again_from_record_to_record() {
     let memory = values.as_ptr() as usize;
     let again: Vec<Value<'_>> = recycle(values);
     assert!(again.is_empty() && again.capacity() == 12 && again.as_ptr() as usize == memory);
+}
+
+fn chunk(payload: &[u8], ending: Ending) -> Chunk {
+    Chunk {
+        seq: Seq(0),
+        start: Position { record: 101, line: 201, byte: 5000 },
+        span: payload.len() as u64,
+        records: payload.split_inclusive(|byte| *byte == b'\n').count() as u32,
+        blanks: 0,
+        ending,
+        context: Vec::new(),
+        payload: payload.to_vec(),
+    }
+}
+
+fn verdict(payload: &[u8], ending: Ending) -> (Verdict, Vec<u64>) {
+    let feed = feed();
+    let columns = Columns::bind(&feed, b"").unwrap();
+    let mut accepted = Vec::new();
+    let accept = |record: &Record<'_>, values: &[Value<'_>]| {
+        assert_eq!(values.len(), 4);
+        accepted.push(record.at.record);
+    };
+    let verdict = Plan::compile(&feed).judge(&columns, &chunk(payload, ending), &mut Scratch::default(), accept);
+    assert_eq!(verdict.records, verdict.accepted + verdict.rejects.len() as u64);
+    (verdict, accepted)
+}
+
+fn rules_of(reject: &Reject) -> Vec<&str> {
+    reject.breaches.iter().map(|breach| breach.rule.as_str()).collect()
+}
+
+#[test]
+fn a_chunk_gives_its_good_records_and_a_reject_for_each_other() {
+    let payload = b"T001|1|EUR|\nT002|0|CHF|\nT003|1\nT004|1|CHF|\n";
+    let (verdict, accepted) = verdict(payload, Ending::Whole);
+    assert_eq!(accepted, [101, 104]);
+    let [amount, count] = verdict.rejects.as_slice() else { unreachable!("{verdict:?}") };
+    assert_eq!(rules_of(amount), ["amount.exclusiveMinimum", "currency.enum"]);
+    assert_eq!(amount.at, Position { record: 102, line: 202, byte: 5012 });
+    assert_eq!(&payload[amount.start..amount.end], b"T002|0|CHF|\n");
+    assert_eq!(amount.length, 12);
+    assert_eq!(rules_of(count), ["record.fieldCount"]);
+    assert_eq!(count.breaches[0].message, "has 2 cells, the feed has 4 fields");
+    assert_eq!(&payload[count.start..count.end], b"T003|1\n");
+}
+
+#[test]
+fn the_tally_counts_warnings_of_accepted_records_too() {
+    let (verdict, _) = verdict(b"T001|1|CHF|\nT002|0|CHF|\nT003|0|EUR|\n", Ending::Whole);
+    let plan = Plan::compile(&feed());
+    let tally = verdict.tally.iter().map(|one| (plan.rule(one.rule).name.as_str(), one.records, one.first.record));
+    assert_eq!(tally.collect::<Vec<_>>(), [("amount.exclusiveMinimum", 2, 102), ("currency.enum", 2, 101)]);
+}
+
+#[test]
+fn an_overlong_record_is_a_reject_that_keeps_its_first_bytes() {
+    let (verdict, accepted) = verdict(b"T001|1|EU", Ending::Overlong { length: 4_194_305 });
+    assert!(accepted.is_empty());
+    assert_eq!((verdict.rejects[0].start, verdict.rejects[0].end, verdict.rejects[0].length), (0, 9, 4_194_305));
+    assert_eq!(verdict.rejects[0].breaches[0].message, "is 4,194,305 bytes long, longer than a record may be");
+}
+
+#[test]
+fn a_scratch_carries_nothing_from_chunk_to_chunk() {
+    let feed = feed();
+    let (plan, columns) = (Plan::compile(&feed), Columns::bind(&feed, b"").unwrap());
+    let mut scratch = Scratch::default();
+    let bad = chunk(b"T001|0|CHF|\n", Ending::Whole);
+    let first = plan.judge(&columns, &bad, &mut scratch, |_, _| {});
+    assert_eq!(plan.judge(&columns, &bad, &mut scratch, |_, _| {}), first);
+    let good = plan.judge(&columns, &chunk(b"T001|1|EUR|\n", Ending::Whole), &mut scratch, |_, _| {});
+    assert_eq!((good.accepted, good.tally), (1, vec![]));
 }
