@@ -4,8 +4,14 @@ mod cut;
 mod envelope;
 mod identity;
 mod lane;
+#[cfg(test)]
+pub(crate) mod reference;
+mod scan;
+#[cfg(test)]
+mod tests;
+mod wire;
 
-pub use cut::{CUTTER_VERSION, CutTotals, Cutter, Limits};
+pub use cut::{CUTTER_VERSION, CutTotals, Cutter, Limits, OVERLONG_KEPT};
 pub use envelope::{Envelope, EnvelopeError, SCHEMA as ENVELOPE_SCHEMA};
 pub use identity::{ChunkId, JobId, Seq, Token, TokenHash};
 pub use lane::Lane;

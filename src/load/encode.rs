@@ -1,32 +1,72 @@
-//! Rows in the binary format of COPY (PostgreSQL documentation, "COPY", section "Binary Format").
+//! Turns values and rejects into rows in the binary format of COPY.
+//!
+//! The format (PostgreSQL documentation, "COPY", section "Binary Format"): a signature of 11 bytes, 4 bytes of flags
+//! and 4 of the header extension's length, all zero here; for each row a 16-bit count of its columns and for each
+//! column a 32-bit length (-1 is NULL) and the bytes that the type's receive function takes; a count of -1 at the end.
+//! Everything is big-endian.
 
-use crate::chunk::JobId;
-use crate::feed::Feed;
-use crate::rules::Value;
+mod numeric;
+mod reject;
+mod row;
 
-/// Encodes accepted records: `_job_id`, `_record_no`, then the feed's fields in their order.
-pub struct RowEncoder {}
+pub use reject::{KeepSource, REJECT_COLUMNS, RejectEncoder};
+pub use row::RowEncoder;
 
-impl RowEncoder {
-    pub fn new(feed: &Feed, job: JobId) -> Self {
-        let _ = (feed, job);
-        todo!()
-    }
+use crate::feed::{Feed, FieldType};
 
-    /// Clears `buffer` and writes the COPY header.
-    pub fn begin(&self, buffer: &mut Vec<u8>) {
-        let _ = buffer;
-        todo!()
-    }
+const SIGNATURE: &[u8; 11] = b"PGCOPY\n\xff\r\n\0";
 
-    pub fn row(&self, buffer: &mut Vec<u8>, record_no: u64, values: &[Value<'_>]) {
-        let _ = (buffer, record_no, values);
-        todo!()
-    }
+/// A length of -1.
+const NULL: [u8; 4] = (-1i32).to_be_bytes();
 
-    /// Writes the COPY trailer.
-    pub fn finish(&self, buffer: &mut Vec<u8>) {
-        let _ = buffer;
-        todo!()
+/// The columns of a feed's target in the order of [`RowEncoder::row`].
+pub fn copy_columns(feed: &Feed) -> Vec<&str> {
+    let fields = feed.fields.iter().map(|field| field.name.as_str());
+    ["_job_id", "_record_no"].into_iter().chain(fields).collect()
+}
+
+/// The column type that [`RowEncoder`] writes for a field's type.
+pub fn postgres_type(kind: &FieldType) -> String {
+    match kind {
+        FieldType::String => "text".to_owned(),
+        FieldType::Integer => "bigint".to_owned(),
+        FieldType::Decimal { precision, scale } => format!("numeric({precision},{scale})"),
+        FieldType::Boolean { .. } => "boolean".to_owned(),
+        FieldType::Date { .. } => "date".to_owned(),
+        FieldType::Timestamp { .. } => "timestamptz".to_owned(),
     }
 }
+
+fn begin(buffer: &mut Vec<u8>) {
+    buffer.clear();
+    buffer.extend_from_slice(SIGNATURE);
+    buffer.extend_from_slice(&[0; 8]);
+}
+
+fn finish(buffer: &mut Vec<u8>) {
+    buffer.extend_from_slice(&(-1i16).to_be_bytes());
+}
+
+fn bytes(buffer: &mut Vec<u8>, value: &[u8]) {
+    buffer.extend_from_slice(&length(value.len()));
+    buffer.extend_from_slice(value);
+}
+
+fn length(length: usize) -> [u8; 4] {
+    i32::try_from(length).expect("a value comes from one chunk, a few MiB").to_be_bytes()
+}
+
+/// A bigint, date, … with its length before it. `N` is 4 more than the value's size.
+fn fixed<const N: usize>(buffer: &mut Vec<u8>, value: &[u8]) {
+    let mut column = [0; N];
+    column[..4].copy_from_slice(&((N - 4) as i32).to_be_bytes());
+    column[4..].copy_from_slice(value);
+    buffer.extend_from_slice(&column);
+}
+
+fn bigint(buffer: &mut Vec<u8>, value: i64) {
+    fixed::<12>(buffer, &value.to_be_bytes());
+}
+
+#[cfg(test)]
+mod tests;

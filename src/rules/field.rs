@@ -1,0 +1,115 @@
+//! Turns a field of a feed into what reads its cells, and a cell into a value and the rules that it broke.
+
+use super::constraint::Check;
+use super::number::{self, Decimal};
+use super::text_set::TextSet;
+use super::{Format, RuleId, Value, Zone};
+use crate::feed::FieldType;
+
+/// One field, compiled. Its rules' ids ascend in the order in which it is declared to report them.
+pub(super) struct FieldPlan {
+    pub required: Option<RuleId>,
+    /// `type`, or `encoding` of a text.
+    pub unreadable: RuleId,
+    /// Of texts: other types read no such cell.
+    pub nul: Option<RuleId>,
+    pub reading: Reading,
+    pub checks: Vec<(RuleId, Check)>,
+}
+
+/// How a cell becomes a value.
+pub(super) enum Reading {
+    Text,
+    Integer,
+    Decimal(Decimal),
+    Boolean {
+        yes: TextSet,
+        no: TextSet,
+    },
+    Date(Format),
+    /// Without a zone the format reads an offset.
+    Timestamp(Format, Option<Zone>),
+}
+
+/// Whether the chunk holds a NUL anywhere: nearly none does, and then no cell need be searched.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Nuls {
+    Absent,
+    Somewhere,
+}
+
+impl FieldPlan {
+    /// Adds the rules that `cell` breaks to `broken`. The value is [`Value::Missing`] where the cell cannot be read.
+    #[inline]
+    pub(super) fn judge<'c>(
+        &self,
+        cell: &'c [u8],
+        missing: &TextSet,
+        nuls: Nuls,
+        broken: &mut Vec<RuleId>,
+    ) -> Value<'c> {
+        if missing.contains(cell) {
+            broken.extend(self.required);
+            return Value::Missing;
+        }
+        let Some(value) = self.reading.read(cell) else {
+            broken.push(self.unreadable);
+            return Value::Missing;
+        };
+        if nuls == Nuls::Somewhere && memchr::memchr(0, cell).is_some() {
+            broken.extend(self.nul);
+        }
+        for (rule, check) in &self.checks {
+            if !check.holds(cell, &value) {
+                broken.push(*rule);
+            }
+        }
+        value
+    }
+}
+
+impl Reading {
+    pub(super) fn compile(kind: &FieldType) -> Self {
+        match kind {
+            FieldType::String => Self::Text,
+            FieldType::Integer => Self::Integer,
+            FieldType::Decimal { precision, scale } => Self::Decimal(Decimal::new(*precision, *scale)),
+            FieldType::Boolean { true_values, false_values } => {
+                Self::Boolean { yes: TextSet::new(true_values), no: TextSet::new(false_values) }
+            }
+            FieldType::Date { format } => Self::Date(compiled(format)),
+            FieldType::Timestamp { format, timezone } => Self::Timestamp(
+                compiled(format),
+                timezone.as_deref().map(|name| Zone::named(name).expect("a checked feed's time zones exist")),
+            ),
+        }
+    }
+
+    #[inline]
+    fn read<'c>(&self, cell: &'c [u8]) -> Option<Value<'c>> {
+        match self {
+            Self::Text => std::str::from_utf8(cell).ok().map(Value::Text),
+            Self::Integer => number::integer(cell).map(Value::Integer),
+            Self::Decimal(decimal) => decimal.read(cell).map(Value::Decimal),
+            Self::Boolean { yes, .. } if yes.contains(cell) => Some(Value::Boolean(true)),
+            Self::Boolean { no, .. } => no.contains(cell).then_some(Value::Boolean(false)),
+            Self::Date(format) => format.read(cell).map(|moment| Value::Date(moment.days)),
+            Self::Timestamp(format, zone) => timestamp(format, zone.as_ref(), cell).map(Value::Timestamp),
+        }
+    }
+}
+
+fn compiled(format: &str) -> Format {
+    Format::compile(format).expect("a checked feed's formats compile")
+}
+
+/// Microseconds since 1970-01-01T00:00:00Z.
+fn timestamp(format: &Format, zone: Option<&Zone>, cell: &[u8]) -> Option<i64> {
+    let moment = format.read(cell)?;
+    let midnight = i64::from(moment.days) * 86_400;
+    let offset = match zone {
+        None => i64::from(moment.offset_seconds),
+        Some(zone) => zone.offset_at(midnight + moment.micros.div_euclid(1_000_000))?,
+    };
+    Some((midnight - offset) * 1_000_000 + moment.micros)
+}
