@@ -51,6 +51,15 @@ pub enum Layout {
     Delimited(Delimited),
 }
 
+impl Layout {
+    /// Texts that mean "no value".
+    pub fn missing_values(&self) -> &[String] {
+        match self {
+            Self::Delimited(delimited) => &delimited.missing_values,
+        }
+    }
+}
+
 /// RFC 4180 and its relatives: lines of cells. Records end at LF or CRLF; a lone CR is data.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Delimited {
@@ -103,6 +112,20 @@ pub enum FieldType {
     },
 }
 
+/// As a definition writes it: `decimal(12,2)`.
+impl fmt::Display for FieldType {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::String => f.write_str("string"),
+            Self::Integer => f.write_str("integer"),
+            Self::Decimal { precision, scale } => write!(f, "decimal({precision},{scale})"),
+            Self::Boolean { .. } => f.write_str("boolean"),
+            Self::Date { .. } => f.write_str("date"),
+            Self::Timestamp { .. } => f.write_str("timestamp"),
+        }
+    }
+}
+
 /// A rule on one field. Bounds of numbers are scaled integers of the field's own scale, so that comparison is exact;
 /// where a bound has more digits after the point than the field, it is tightened to the nearest value inside.
 /// Bounds of dates are days, of timestamps microseconds, since 1970-01-01 UTC.
@@ -119,6 +142,22 @@ pub enum Constraint {
     Maximum(Bound),
     ExclusiveMinimum(Bound),
     ExclusiveMaximum(Bound),
+}
+
+impl Constraint {
+    /// The option's key, which names the rule too: `amount.exclusiveMinimum`.
+    pub const fn keyword(&self) -> &'static str {
+        match self {
+            Self::MinLength(_) => "minLength",
+            Self::MaxLength(_) => "maxLength",
+            Self::Pattern(_) => "pattern",
+            Self::Enum(_) => "enum",
+            Self::Minimum(_) => "minimum",
+            Self::Maximum(_) => "maximum",
+            Self::ExclusiveMinimum(_) => "exclusiveMinimum",
+            Self::ExclusiveMaximum(_) => "exclusiveMaximum",
+        }
+    }
 }
 
 #[derive(Debug, Clone, PartialEq, Eq)]

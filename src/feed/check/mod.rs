@@ -1,0 +1,89 @@
+//! Turns a definition as written into a checked [`Feed`], or says everything that is wrong with it.
+
+mod bounds;
+mod constraints;
+mod enumerations;
+mod field;
+mod keys;
+pub(in crate::feed) mod kinds;
+mod layout;
+mod names;
+mod target;
+mod thresholds;
+mod time_format;
+
+pub use constraints::whole_value;
+pub use time_format::{TIME_WORDS, TimePart, zone};
+
+use super::decode::Written;
+use super::document::{FeedDocument, FieldDocument};
+use super::fault::Findings;
+use super::model::{Feed, FeedName, Field};
+
+/// Of the language, but not of this version of it.
+const LATER: &[&str] = &[
+    "template",
+    "extends",
+    "files",
+    "rules",
+    "controls",
+    "records",
+    "stream",
+    "examples",
+    "expectedBy",
+    "deadline",
+    "priority",
+    "approval",
+    "publish",
+    "history",
+    "retention",
+    "lineage",
+    "sidecar",
+    "orderBy",
+];
+
+/// A Postgres table has 1,600 columns at most; fabric adds a few of its own.
+const MAX_FIELDS: usize = 1_500;
+
+/// `None` exactly where something is among the findings.
+pub(super) fn feed(written: &FeedDocument, findings: &mut Findings) -> Option<Feed> {
+    written.keys.refuse_others(FeedDocument::WHAT, FeedDocument::KEYS, LATER, findings);
+    written.keys.require("feed", "feed: card-transactions", findings);
+    let name = written.feed.as_ref().and_then(|name| names::feed(name, findings));
+    let layout = layout::layout(written, findings);
+    let missing = layout.as_ref().map(|layout| layout.missing_values()).unwrap_or_default();
+    let fields = fields(written, missing, findings);
+    let keys = keys::keys(written, findings);
+    let thresholds = thresholds::thresholds(written.thresholds.as_ref(), findings);
+    let target = target::target(written.target.as_ref(), name.as_ref().map(FeedName::as_str), findings);
+    Some(Feed {
+        name: name?,
+        description: written.description.as_ref().map(|text| text.value.clone()),
+        owner: written.owner.as_ref().map(|text| text.value.clone()),
+        layout: layout?,
+        fields: fields?,
+        primary_key: keys.primary,
+        unique_keys: keys.unique,
+        on_empty: written.on_empty.as_ref().map(|word| word.value).unwrap_or_default(),
+        thresholds,
+        target: target?,
+    })
+}
+
+fn fields(written: &FeedDocument, missing: &[String], findings: &mut Findings) -> Option<Vec<Field>> {
+    written.keys.require("fields", "fields: [ { name: amount, type: \"decimal(12,2)\" } ]", findings);
+    let Written { at, value: documents } = written.fields.as_ref()?;
+    if documents.is_empty() {
+        findings.add(*at, "there is no field here; expected at least one");
+    }
+    if documents.len() > MAX_FIELDS {
+        findings.add(*at, format!("there are {} fields; Postgres takes at most {MAX_FIELDS}", documents.len()));
+    }
+    names::refuse_repeated(documents, findings);
+    documents.iter().map(|document| named(document, missing, findings)).collect::<Vec<_>>().into_iter().collect()
+}
+
+fn named(document: &FieldDocument, missing: &[String], findings: &mut Findings) -> Option<Field> {
+    let name = document.name.as_ref().map(|name| name.value.as_str());
+    findings.named(name, |findings| field::field(document, missing, findings))
+}
