@@ -1,11 +1,27 @@
 //! What people and programs ask of jobs: register, show, wait, cancel, resume.
 
 mod change;
+mod earlier;
+mod event;
+mod moves;
 mod publish;
 mod query;
 mod register;
+mod rejects;
+mod report;
+mod stop;
+mod wait;
 
-pub use change::{cancel, fail, note, park, resume};
+pub use change::{ChangeError, fail, note, park, resume};
+pub(crate) use event::emit;
+pub use event::{EventKind, JobEvent, SCHEMA as EVENT_SCHEMA, TOPIC as EVENT_TOPIC};
+pub(crate) use moves::{Reason, log_move, make_move, read_state};
 pub use publish::{CloseFigures, Closed, close, loaded_bytes, loaded_seqs, renew_lease};
-pub use query::{JobDetail, JobSummary, Pins, list, pins, report, show, state_of};
-pub use register::{NewJob, OpenJob, RegisterError, Registration, SourceIdentity, register, reopen};
+pub(crate) use query::missing;
+pub use query::{JobDetail, JobSummary, Pins, list, pins, show, state_of};
+pub use register::{NewJob, OpenJob, RegisterError, Registration, SourceIdentity, register, reopen, take_lease};
+pub use rejects::{RejectReason, RejectRow, reject_rows, rejects_by_rule};
+pub use report::report;
+pub use stop::cancel;
+pub(crate) use stop::{EVICT_AFTER, evict, lock_alone};
+pub use wait::wait;

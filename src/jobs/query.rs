@@ -1,7 +1,8 @@
 //! What people ask of jobs.
 
-use sqlx::PgPool;
+use sqlx::{FromRow, PgPool};
 
+use super::report::report;
 use crate::chunk::{JobId, TokenHash};
 use crate::ledger::JobState;
 use crate::report::Report;
@@ -24,6 +25,7 @@ pub struct JobSummary {
     pub file: String,
     pub state: JobState,
     pub reason: Option<String>,
+    /// As the publisher counted them; `None` until it has closed the job.
     pub records: Option<u64>,
     pub loaded: u64,
     pub rejected: u64,
@@ -37,7 +39,8 @@ pub struct JobDetail {
     pub report: Report,
     pub chunks: Option<u32>,
     pub chunks_loaded: u32,
-    /// Missing seqs of an incomplete job, as ranges, inclusive.
+    /// Seqs that are not loaded, as ranges, inclusive: what an incomplete job lacks, what a loading one waits for.
+    /// Empty until the publisher has closed the job.
     pub missing: Vec<(u32, u32)>,
     /// seq, reason
     pub owed: Vec<(u32, String)>,
@@ -50,30 +53,167 @@ pub struct JobDetail {
     pub registered_by: String,
 }
 
+/// Microseconds since 1970, as every query here gives its times.
+fn time(micros: i64) -> Result<jiff::Timestamp, sqlx::Error> {
+    jiff::Timestamp::from_microsecond(micros).map_err(|error| sqlx::Error::Decode(error.into()))
+}
+
 /// `None`: no such job.
 pub async fn pins(pool: &PgPool, job: JobId) -> Result<Option<Pins>, sqlx::Error> {
-    let _ = (pool, job);
-    todo!()
+    #[derive(FromRow)]
+    struct Row {
+        feed: String,
+        feed_version: i32,
+        #[sqlx(try_from = "String")]
+        state: JobState,
+        tokens: Vec<Vec<u8>>,
+    }
+    let row: Option<Row> = sqlx::query_as(
+        "select feed, feed_version, state,
+                array(select token_hash from fabric.job_tokens t where t.job_id = j.job_id) as tokens
+           from fabric.jobs j where job_id = $1",
+    )
+    .bind(job.0)
+    .fetch_optional(pool)
+    .await?;
+    Ok(row.map(|row| Pins {
+        feed: row.feed,
+        feed_version: row.feed_version,
+        // A check in the table holds them to 32 bytes.
+        tokens: row.tokens.into_iter().filter_map(|hash| hash.try_into().ok()).map(TokenHash).collect(),
+        state: row.state,
+    }))
 }
 
 pub async fn state_of(pool: &PgPool, job: JobId) -> Result<Option<(JobState, Option<String>)>, sqlx::Error> {
-    let _ = (pool, job);
-    todo!()
+    let row: Option<(String, Option<String>)> =
+        sqlx::query_as("select state, reason from fabric.jobs where job_id = $1")
+            .bind(job.0)
+            .fetch_optional(pool)
+            .await?;
+    row.map(|(state, reason)| Ok((super::read_state(state)?, reason))).transpose()
 }
 
 /// Newest first.
 pub async fn list(pool: &PgPool, feed: Option<&str>, limit: u32) -> Result<Vec<JobSummary>, sqlx::Error> {
-    let _ = (pool, feed, limit);
-    todo!()
-}
-
-/// From the ledger, exact at any time. `None`: no such job.
-pub async fn report(pool: &PgPool, job: JobId) -> Result<Option<Report>, sqlx::Error> {
-    let _ = (pool, job);
-    todo!()
+    #[derive(FromRow)]
+    struct Row {
+        job_id: i64,
+        feed: String,
+        feed_version: i32,
+        file: String,
+        #[sqlx(try_from = "String")]
+        state: JobState,
+        reason: Option<String>,
+        records: Option<i64>,
+        records_loaded: i64,
+        records_rejected: i64,
+        registered: i64,
+        ended: Option<i64>,
+    }
+    let rows: Vec<Row> = sqlx::query_as(
+        "select job_id, feed, feed_version, file, state, reason, records, records_loaded, records_rejected,
+                (extract(epoch from registered_at) * 1000000)::bigint as registered,
+                (extract(epoch from ended_at) * 1000000)::bigint as ended
+           from fabric.jobs where $1::text is null or feed = $1
+          order by job_id desc limit $2",
+    )
+    .bind(feed)
+    .bind(i64::from(limit))
+    .fetch_all(pool)
+    .await?;
+    let summary = |row: Row| {
+        Ok(JobSummary {
+            job: row.job_id,
+            feed: row.feed,
+            feed_version: row.feed_version,
+            file: row.file,
+            state: row.state,
+            reason: row.reason,
+            records: row.records.map(i64::cast_unsigned),
+            loaded: row.records_loaded.cast_unsigned(),
+            rejected: row.records_rejected.cast_unsigned(),
+            registered_at: time(row.registered)?,
+            ended_at: row.ended.map(time).transpose()?,
+        })
+    };
+    rows.into_iter().map(summary).collect()
 }
 
 pub async fn show(pool: &PgPool, job: JobId) -> Result<Option<JobDetail>, sqlx::Error> {
-    let _ = (pool, job);
-    todo!()
+    #[derive(FromRow)]
+    struct Row {
+        chunks: Option<i32>,
+        chunks_loaded: i64,
+        lane: String,
+        publisher: Option<String>,
+        registered_by: String,
+        registered: i64,
+        closed: Option<i64>,
+        ended: Option<i64>,
+    }
+    let Some(report) = report(pool, job).await? else { return Ok(None) };
+    let row: Row = sqlx::query_as(
+        "select chunks, lane, publisher, registered_by,
+                (select count(*) from fabric.chunk_ledger l where l.job_id = j.job_id) as chunks_loaded,
+                (extract(epoch from registered_at) * 1000000)::bigint as registered,
+                (extract(epoch from closed_at) * 1000000)::bigint as closed,
+                (extract(epoch from ended_at) * 1000000)::bigint as ended
+           from fabric.jobs j where job_id = $1",
+    )
+    .bind(job.0)
+    .fetch_one(pool)
+    .await?;
+    let mut connection = pool.acquire().await?;
+    Ok(Some(JobDetail {
+        report,
+        chunks: row.chunks.map(i32::cast_unsigned),
+        chunks_loaded: u32::try_from(row.chunks_loaded).unwrap_or(u32::MAX),
+        missing: missing(&mut connection, job).await?,
+        owed: owed(pool, job).await?,
+        notes: notes(pool, job).await?,
+        registered_at: time(row.registered)?,
+        closed_at: row.closed.map(time).transpose()?,
+        ended_at: row.ended.map(time).transpose()?,
+        lane: row.lane,
+        publisher: row.publisher,
+        registered_by: row.registered_by,
+    }))
+}
+
+/// Gaps between the seqs of a closed job's ledger rows, as ranges, inclusive.
+pub(crate) async fn missing(connection: &mut sqlx::PgConnection, job: JobId) -> Result<Vec<(u32, u32)>, sqlx::Error> {
+    let gaps: Vec<(i32, i32)> = sqlx::query_as(
+        "with rows as (select seq from fabric.chunk_ledger where job_id = $1
+                       union all select -1
+                       union all select chunks from fabric.jobs where job_id = $1 and chunks is not null),
+              pairs as (select seq, lead(seq) over (order by seq) as next from rows)
+         select seq + 1, next - 1 from pairs
+          where next > seq + 1 and (select chunks is not null from fabric.jobs where job_id = $1)
+          order by seq",
+    )
+    .bind(job.0)
+    .fetch_all(connection)
+    .await?;
+    Ok(gaps.into_iter().map(|(first, last)| (first.cast_unsigned(), last.cast_unsigned())).collect())
+}
+
+async fn owed(pool: &PgPool, job: JobId) -> Result<Vec<(u32, String)>, sqlx::Error> {
+    let rows: Vec<(i32, String)> =
+        sqlx::query_as("select seq, reason from fabric.owed_chunks where job_id = $1 order by seq")
+            .bind(job.0)
+            .fetch_all(pool)
+            .await?;
+    Ok(rows.into_iter().map(|(seq, reason)| (seq.cast_unsigned(), reason)).collect())
+}
+
+async fn notes(pool: &PgPool, job: JobId) -> Result<Vec<(jiff::Timestamp, String)>, sqlx::Error> {
+    let rows: Vec<(i64, String)> = sqlx::query_as(
+        "select (extract(epoch from noted_at) * 1000000)::bigint, note
+           from fabric.job_notes where job_id = $1 order by noted_at",
+    )
+    .bind(job.0)
+    .fetch_all(pool)
+    .await?;
+    rows.into_iter().map(|(at, note)| Ok((time(at)?, note))).collect()
 }

@@ -7,5 +7,5 @@ mod totals;
 
 pub use fence::Fence;
 pub use progress::Progress;
-pub use state::{JobState, Move, Published, Refused};
+pub use state::{JobState, Move, Published, Refused, UnknownState};
 pub use totals::{Crossing, Judgement, Stated, Terms, Totals, crossings, judge};

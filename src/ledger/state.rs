@@ -78,6 +78,19 @@ pub struct Refused {
     pub by: Move,
 }
 
+/// A text that names no state: a newer release wrote it.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error("there is no job state {0:?} in this release of fabric")]
+pub struct UnknownState(pub String);
+
+impl TryFrom<String> for JobState {
+    type Error = UnknownState;
+
+    fn try_from(name: String) -> Result<Self, UnknownState> {
+        Self::parse(&name).ok_or(UnknownState(name))
+    }
+}
+
 impl JobState {
     pub const ALL: [Self; 14] = [
         Self::Registered,

@@ -1,0 +1,122 @@
+//! Stops a job so that nothing of it commits afterwards.
+//!
+//! First the state becomes `stopping`, so that the fence lets no new chunk in. Then the job's lock is taken alone,
+//! which waits for the chunks in flight; with it the job becomes `stopped`. Whoever dies between the two leaves a job
+//! that the steward, or another cancel, takes the rest of the way.
+
+use std::time::Duration;
+
+use sqlx::{Connection as _, PgConnection, PgPool};
+
+use super::change::ChangeError;
+use super::moves::{Reason, lock_row, make_move};
+use crate::chunk::JobId;
+use crate::ledger::{JobState, Move};
+
+/// A loader's transaction this old has had its time: chunks load in well under a second.
+pub(crate) const EVICT_AFTER: Duration = Duration::from_secs(5);
+
+/// After this many tries of [`LOCK_TIMEOUT`] a cancel gives up waiting and says who holds the job.
+const TRIES: usize = 10;
+
+/// `lock_timeout` of one try, in words of Postgres.
+const LOCK_TIMEOUT: &str = "set local lock_timeout = '2s'";
+
+/// Stops a job: once this has answered, nothing of it commits. Evicts a loader that holds the job's lock too long.
+/// Repeating it is safe: it goes on where an earlier cancel was cut short.
+///
+/// The reason on record is `cancelled by USER`, and `reason` where it is not empty.
+pub async fn cancel(pool: &PgPool, job: JobId, reason: &str) -> Result<JobState, ChangeError> {
+    let mut connection = pool.acquire().await?;
+    if begin_stopping(&mut connection, job, reason).await? == JobState::Stopped {
+        return Ok(JobState::Stopped);
+    }
+    for _ in 0..TRIES {
+        let mut transaction = connection.begin().await?;
+        if lock_alone(&mut transaction, job).await? {
+            finish_stopping(&mut transaction, job, Reason::Keep).await?;
+            transaction.commit().await?;
+            return Ok(JobState::Stopped);
+        }
+        transaction.rollback().await?;
+        evict(&mut connection, job, EVICT_AFTER).await?;
+    }
+    let holders = holders(&mut connection, job).await?;
+    Err(ChangeError::Held { job, holders })
+}
+
+async fn begin_stopping(connection: &mut PgConnection, job: JobId, reason: &str) -> Result<JobState, ChangeError> {
+    let mut transaction = connection.begin().await?;
+    let state = lock_row(&mut transaction, job).await?.ok_or(ChangeError::NoJob(job))?;
+    if state == JobState::Stopped {
+        return Ok(state);
+    }
+    let user: String = sqlx::query_scalar("select session_user::text").fetch_one(&mut *transaction).await?;
+    let text = match reason {
+        "" => format!("cancelled by {user}"),
+        reason => format!("cancelled by {user}: {reason}"),
+    };
+    let moved = make_move(&mut transaction, job, Move::Cancel, Reason::Because(&text)).await?;
+    let state = moved.map_err(|refused| ChangeError::NotAllowed { job, state: refused.from, verb: "cancelled" })?;
+    transaction.commit().await?;
+    Ok(state)
+}
+
+/// Under the lock: `stopping` becomes `stopped`. Another may have done it just before.
+async fn finish_stopping(connection: &mut PgConnection, job: JobId, reason: Reason<'_>) -> Result<(), ChangeError> {
+    match make_move(connection, job, Move::LockTaken, reason).await? {
+        Ok(_) => Ok(()),
+        Err(refused) if refused.from == JobState::Stopped => Ok(()),
+        Err(refused) => Err(ChangeError::NotAllowed { job, state: refused.from, verb: "stopped" }),
+    }
+}
+
+/// Takes the job's lock alone until the transaction ends. `false` where others held it for 2 s: the transaction is
+/// of no more use then.
+pub(crate) async fn lock_alone(transaction: &mut PgConnection, job: JobId) -> Result<bool, sqlx::Error> {
+    sqlx::query(LOCK_TIMEOUT).execute(&mut *transaction).await?;
+    let locked = sqlx::query("select pg_advisory_xact_lock(fabric.job_lock_key($1))").bind(job.0).execute(transaction);
+    match locked.await {
+        Ok(_) => Ok(true),
+        // lock_not_available
+        Err(sqlx::Error::Database(error)) if error.code().as_deref() == Some("55P03") => Ok(false),
+        Err(error) => Err(error),
+    }
+}
+
+/// Ends the sessions of our loaders that hold the job's lock in a transaction older than `older_than`: one that is
+/// frozen holds it for ever, and heeds no statement timeout while Postgres waits for its COPY data.
+pub(crate) async fn evict(connection: &mut PgConnection, job: JobId, older_than: Duration) -> Result<(), sqlx::Error> {
+    let evicted: Vec<String> = sqlx::query_scalar(
+        "select a.application_name
+           from pg_locks l join pg_stat_activity a using (pid)
+          where l.locktype = 'advisory' and l.granted and l.objsubid = 1
+            and l.database = (select oid from pg_database where datname = current_database())
+            and ((l.classid::bigint << 32) | l.objid::bigint) = fabric.job_lock_key($1)
+            and a.application_name like 'fabric loader%'
+            and a.xact_start < clock_timestamp() - $2 * interval '1 second'
+            and a.pid <> pg_backend_pid()
+            and pg_terminate_backend(a.pid)",
+    )
+    .bind(job.0)
+    .bind(older_than.as_secs_f64())
+    .fetch_all(connection)
+    .await?;
+    for loader in evicted {
+        tracing::warn!(%job, loader, "evicted a loader that held the job's lock too long");
+    }
+    Ok(())
+}
+
+async fn holders(connection: &mut PgConnection, job: JobId) -> Result<String, sqlx::Error> {
+    sqlx::query_scalar(
+        "select coalesce(string_agg(format('%s (backend %s)', a.application_name, a.pid), ', '), 'nobody any more')
+           from pg_locks l join pg_stat_activity a using (pid)
+          where l.locktype = 'advisory' and l.granted and l.objsubid = 1
+            and l.database = (select oid from pg_database where datname = current_database())
+            and ((l.classid::bigint << 32) | l.objid::bigint) = fabric.job_lock_key($1)",
+    )
+    .bind(job.0)
+    .fetch_one(connection)
+    .await
+}
