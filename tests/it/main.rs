@@ -4,3 +4,4 @@ mod database;
 mod kafka;
 mod load;
 mod topics_of_own;
+mod validate;
