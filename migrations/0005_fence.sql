@@ -9,8 +9,11 @@ create function fabric.fence(
     job bigint, seq integer, token_hash bytea,
     first_record bigint, first_line bigint, first_byte bigint, span bigint, crc32c bigint,
     records integer, blanks integer, rejected integer, rejects_by_rule jsonb, warnings_by_rule jsonb,
-    topic text, "partition" integer, "offset" bigint, loader text
-) returns text
+    topic text, "partition" integer, "offset" bigint, loader text,
+    out answer text,
+    -- Rejects of the job as last added up: past a limit only their byte ranges are kept.
+    out rejected_before bigint
+)
     language plpgsql volatile
 as $$
 declare
@@ -19,18 +22,20 @@ declare
 begin
     perform pg_advisory_xact_lock_shared(fabric.job_lock_key(fence.job));
 
-    select j.state into state from fabric.jobs j
+    select j.state, j.records_rejected into state, rejected_before from fabric.jobs j
      where j.job_id = fence.job
        and exists (select from fabric.job_tokens t where t.job_id = j.job_id and t.token_hash = fence.token_hash);
     if not found then
-        return 'unknown';
+        answer := 'unknown';
+        return;
     end if;
 
     -- A loaded chunk answers the same whatever became of its job.
     select * into found_row from fabric.chunk_ledger l where l.job_id = fence.job and l.seq = fence.seq;
     if not found then
         if state not in ('registered', 'publishing', 'loading', 'stalled', 'incomplete', 'parked') then
-            return 'stopped';
+            answer := 'stopped';
+            return;
         end if;
         insert into fabric.chunk_ledger as l
             (job_id, seq, first_record, first_line, first_byte, span, crc32c, records, blanks, loaded, rejected,
@@ -42,15 +47,17 @@ begin
         on conflict on constraint chunk_ledger_pkey do nothing;
         if found then
             delete from fabric.owed_chunks o where o.job_id = fence.job and o.seq = fence.seq;
-            return 'load';
+            answer := 'load';
+            return;
         end if;
         -- Another transaction loaded it while we waited for its row.
         select * into found_row from fabric.chunk_ledger l where l.job_id = fence.job and l.seq = fence.seq;
     end if;
 
     if (found_row.first_byte, found_row.span, found_row.crc32c) = (fence.first_byte, fence.span, fence.crc32c) then
-        return 'already';
+        answer := 'already';
+    else
+        answer := 'conflict';
     end if;
-    return 'conflict';
 end
 $$;

@@ -52,7 +52,16 @@ fn all_options(settings: &PostgresSettings, application_name: &str) -> Result<Ve
 
 /// A connection of its own, to the host that writes. Answers within 5 s per host of the URL.
 pub async fn connect(settings: &PostgresSettings, application_name: &str) -> Result<PgConnection, sqlx::Error> {
-    let each = all_options(settings, application_name)?;
+    connect_with(settings, application_name, |options| options).await
+}
+
+/// As [`connect`], with options of the caller's added to each host's.
+pub async fn connect_with(
+    settings: &PostgresSettings,
+    application_name: &str,
+    adjust: impl Fn(PgConnectOptions) -> PgConnectOptions,
+) -> Result<PgConnection, sqlx::Error> {
+    let each: Vec<_> = all_options(settings, application_name)?.into_iter().map(adjust).collect();
     if let [only] = &each[..] {
         return connect_within(only).await;
     }

@@ -1,13 +1,21 @@
 //! Turns a judged chunk into one Postgres transaction: fence, COPY of the good, COPY of the rejects, commit.
 
 pub mod encode;
+mod evict;
 mod faults;
+mod fence;
+mod held;
 mod loader;
+mod rejects;
+mod reread;
+mod slow;
+mod sql;
 mod target;
 
 use std::sync::Arc;
 
-pub use faults::{FaultClass, classify};
+pub use evict::{Evicted, LOADER_NAME, evict_blockers};
+pub use faults::{FaultClass, Site, classify};
 pub use loader::{LoadError, Loader};
 pub use target::{TargetError, ensure_target};
 

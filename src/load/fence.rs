@@ -1,0 +1,123 @@
+//! Opens a loading transaction: the job's lock, the chunk's ledger row, the savepoint of the slow path; one round trip.
+
+use std::collections::BTreeMap;
+use std::time::{Duration, Instant};
+
+use sqlx::{AssertSqlSafe, PgConnection, PgPool, Row as _};
+
+use super::JudgedChunk;
+use super::evict::evict_blockers;
+use super::faults::answer;
+use super::sql::{bytes_literal, literal};
+use crate::feed::Severity;
+use crate::ledger::Fence;
+use crate::settings::LoadSettings;
+
+/// How often a waiting fence looks for a frozen loader that it waits for.
+const LOOK_INTERVAL: Duration = Duration::from_millis(500);
+
+/// What the fence said.
+pub(super) struct Opened {
+    pub fence: Fence,
+    /// Rejects of the job as last added up.
+    pub rejected_before: u64,
+}
+
+/// Records per rule, of one severity.
+pub(super) fn by_rule(chunk: &JudgedChunk, severity: Severity) -> BTreeMap<&str, u64> {
+    let rules = chunk.feed.plan.rules();
+    let tally = chunk.verdict.tally.iter().map(|tally| (&rules[usize::from(tally.rule.0)], tally.records));
+    tally.filter(|(rule, _)| rule.severity == severity).map(|(rule, records)| (rule.name.as_str(), records)).collect()
+}
+
+/// As a literal; null where no record broke any.
+pub(super) fn counts_literal<K: AsRef<str> + Ord + serde::Serialize>(counts: &BTreeMap<K, u64>) -> String {
+    if counts.is_empty() {
+        return "null".into();
+    }
+    literal(&serde_json::to_string(counts).expect("names and numbers are JSON"))
+}
+
+/// One simple query: parameters would cost a round trip of their own for each statement.
+fn statement(chunk: &JudgedChunk, load: &LoadSettings, loader: &str) -> String {
+    let (cut, verdict, delivery) = (&chunk.chunk, &chunk.verdict, &chunk.delivery);
+    format!(
+        "begin isolation level read committed;
+         set local lock_timeout = {lock_timeout};
+         set constraints all immediate;
+         select answer, rejected_before from fabric.fence({job}, {seq}, {token},
+            {record}, {line}, {byte}, {span}, {crc}, {records}, {blanks}, {rejected},
+            {rejects_by_rule}, {warnings_by_rule}, {topic}, {partition}, {offset}, {loader});
+         savepoint chunk",
+        lock_timeout = load.lock_timeout.as_millis(),
+        job = chunk.job,
+        seq = cut.seq,
+        token = bytes_literal(&chunk.token.0),
+        record = cut.start.record,
+        line = cut.start.line,
+        byte = cut.start.byte,
+        span = cut.span,
+        crc = chunk.crc,
+        records = verdict.records,
+        blanks = cut.blanks,
+        rejected = verdict.rejects.len(),
+        rejects_by_rule = counts_literal(&by_rule(chunk, Severity::Error)),
+        warnings_by_rule = counts_literal(&by_rule(chunk, Severity::Warn)),
+        topic = literal(&delivery.topic),
+        partition = delivery.partition,
+        offset = delivery.offset,
+        loader = literal(loader),
+    )
+}
+
+/// Begins the transaction and asks the fence. While it waits for a lock, frozen loaders that hold it are evicted; it
+/// gives up once one has had the time to become old enough for that.
+pub(super) async fn open(
+    connection: &mut PgConnection,
+    pid: i32,
+    aside: &PgPool,
+    chunk: &JudgedChunk,
+    load: &LoadSettings,
+    loader: &str,
+) -> Result<Opened, sqlx::Error> {
+    let (began, patience) = (Instant::now(), load.evict_after + 2 * load.lock_timeout);
+    let text = statement(chunk, load, loader);
+    loop {
+        let asked = tokio::select! {
+            asked = sqlx::raw_sql(AssertSqlSafe(text.clone())).fetch_all(&mut *connection) => asked,
+            never = evict_while_waiting(aside, pid, load.evict_after) => match never {},
+        };
+        match asked {
+            Ok(rows) => return read(&rows),
+            Err(error) if is_lock_timeout(&error) && began.elapsed() < patience => {
+                sqlx::raw_sql("rollback").execute(&mut *connection).await?;
+            }
+            Err(error) => return Err(error),
+        }
+    }
+}
+
+fn read(rows: &[sqlx::postgres::PgRow]) -> Result<Opened, sqlx::Error> {
+    let row = rows.first().ok_or(sqlx::Error::RowNotFound)?;
+    let word: String = row.try_get(0)?;
+    let fence = Fence::parse(&word).ok_or_else(|| {
+        sqlx::Error::Protocol(format!("fabric.fence answers {word}: this release knows no such answer"))
+    })?;
+    let rejected_before: Option<i64> = row.try_get(1)?;
+    Ok(Opened { fence, rejected_before: rejected_before.unwrap_or(0).unsigned_abs() })
+}
+
+fn is_lock_timeout(error: &sqlx::Error) -> bool {
+    answer(error).is_some_and(|answer| answer.code() == "55P03")
+}
+
+/// Most fences answer before the first look.
+async fn evict_while_waiting(aside: &PgPool, pid: i32, older_than: Duration) -> std::convert::Infallible {
+    loop {
+        tokio::time::sleep(LOOK_INTERVAL).await;
+        let looked = async { evict_blockers(&mut *aside.acquire().await?, pid, older_than).await };
+        if let Err(error) = looked.await {
+            tracing::warn!(%error, "could not look for the loader that holds a chunk");
+        }
+    }
+}

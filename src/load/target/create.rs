@@ -1,0 +1,40 @@
+//! Makes a target table from a feed's fields.
+
+use sqlx::{AssertSqlSafe, PgConnection};
+
+use super::{column_type, derived_name, key_names, primary_key_name, unique_key_name};
+use crate::feed::{Feed, Field, Severity};
+use crate::load::sql;
+
+/// The table, its declared keys, and the index by which the rows of a job are found.
+pub(super) async fn create(connection: &mut PgConnection, feed: &Feed) -> Result<(), sqlx::Error> {
+    sqlx::raw_sql(AssertSqlSafe(statements(feed))).execute(connection).await?;
+    Ok(())
+}
+
+fn statements(feed: &Feed) -> String {
+    let table = sql::table(&feed.target);
+    let mut parts = vec!["_job_id bigint not null".to_owned(), "_record_no bigint not null".to_owned()];
+    parts.extend(feed.fields.iter().map(column));
+    if !feed.primary_key.is_empty() {
+        let columns = sql::idents(key_names(feed, &feed.primary_key));
+        parts.push(format!("constraint {} primary key ({columns})", sql::ident(&primary_key_name(feed))));
+    }
+    for key in &feed.unique_keys {
+        let columns = sql::idents(key_names(feed, key));
+        parts.push(format!("constraint {} unique ({columns})", sql::ident(&unique_key_name(feed, key))));
+    }
+    // A job's rows lie together, but jobs that load at once are interleaved: multi-minmax keeps several ranges per
+    // block range. Undo and proof by _job_id read through it; loading pays almost nothing for it.
+    let brin = sql::ident(&derived_name(&feed.target.table, "job_id_brin"));
+    format!(
+        "create table {table} (\n    {}\n);\n\
+         create index {brin} on {table} using brin (_job_id int8_minmax_multi_ops) with (autosummarize = on);",
+        parts.join(",\n    ")
+    )
+}
+
+fn column(field: &Field) -> String {
+    let not_null = if field.required && field.severity == Severity::Error { " not null" } else { "" };
+    format!("{} {}{not_null}", sql::ident(&field.name), column_type(&field.kind))
+}
