@@ -63,11 +63,7 @@ async fn begin_stopping(connection: &mut PgConnection, job: JobId, reason: &str)
 }
 
 /// Under the lock: `stopping` becomes `stopped`. Another may have done it just before.
-pub(crate) async fn finish_stopping(
-    connection: &mut PgConnection,
-    job: JobId,
-    reason: Reason<'_>,
-) -> Result<(), ChangeError> {
+async fn finish_stopping(connection: &mut PgConnection, job: JobId, reason: Reason<'_>) -> Result<(), ChangeError> {
     match make_move(connection, job, Move::LockTaken, reason).await? {
         Ok(_) => Ok(()),
         Err(refused) if refused.from == JobState::Stopped => Ok(()),

@@ -1,1 +1,104 @@
 //! The elected loop that turns ledger rows into job states and publishes the outbox.
+//!
+//! Any number of processes stand for election; one leads. It writes on the connection that holds its seat, so a
+//! leader that has lost its seat can write nothing, and never waits for Kafka on it.
+
+mod election;
+mod live;
+mod lost;
+mod outbox;
+mod partitions;
+mod round;
+
+use std::time::Duration;
+
+use tokio::time::{Instant, sleep, timeout};
+
+use crate::retry::Waits;
+use crate::settings::Settings;
+use crate::shutdown::Shutdown;
+
+pub use election::{SEAT, Seat};
+
+/// What ends a steward for good; whatever may pass is retried.
+#[derive(Debug, thiserror::Error)]
+pub enum StewardError {
+    #[error("FABRIC_POSTGRES_URL cannot be read: {0}")]
+    Url(sqlx::Error),
+    #[error("no Kafka producer can be made of these settings: {0}")]
+    Kafka(rdkafka::error::KafkaError),
+}
+
+/// Between two tries of a candidate. Jittered by [`Waits`].
+const CANDIDATE_WAIT: Duration = Duration::from_millis(700);
+/// Between two rounds while no job is live: also the heartbeat that keeps the seat.
+const IDLE_WAIT: Duration = Duration::from_millis(800);
+/// A round that takes longer talks to a server that does not answer: it gives up the connection.
+const ROUND_LIMIT: Duration = Duration::from_secs(20);
+
+/// Stands for election, leads when elected, and stands again when the seat is lost, until `shutdown` is due.
+pub async fn run(settings: Settings, mut shutdown: Shutdown) -> Result<(), StewardError> {
+    crate::postgres::connect_options(&settings.postgres, "fabric steward").map_err(StewardError::Url)?;
+    let mut outbox = outbox::Outbox::start(&settings.kafka).map_err(StewardError::Kafka)?;
+    let mut waits = Waits::new(Duration::from_millis(200), Duration::from_secs(5));
+    loop {
+        let term = async {
+            let seat = win(&settings).await?;
+            waits.reset();
+            tracing::info!("leads as steward");
+            lead(seat, &settings, &mut outbox).await
+        };
+        let ended = tokio::select! {
+            ended = term => ended,
+            () = shutdown.due() => return Ok(()),
+        };
+        // The loop of a leader never ends but by an error.
+        if let Err(error) = ended {
+            tracing::warn!(%error, "the steward has lost its connection; it stands for election again");
+        }
+        tokio::select! {
+            () = sleep(waits.next_wait()) => {}
+            () = shutdown.due() => return Ok(()),
+        }
+    }
+}
+
+/// Returns once this process holds the seat.
+async fn win(settings: &Settings) -> Result<Seat, sqlx::Error> {
+    let mut candidate = election::Candidate::connect(&settings.postgres).await?;
+    let mut waits = Waits::new(CANDIDATE_WAIT, CANDIDATE_WAIT);
+    loop {
+        match timeout(ROUND_LIMIT, candidate.stand()).await.map_err(|_| silent())?? {
+            election::Vote::Won(seat) => return Ok(seat),
+            election::Vote::Taken(again) => candidate = again,
+        }
+        sleep(waits.next_wait()).await;
+    }
+}
+
+/// Works round by round; returns with the error that cost the seat.
+async fn lead(mut seat: Seat, settings: &Settings, outbox: &mut outbox::Outbox) -> Result<(), sqlx::Error> {
+    let mut rounds = round::Rounds::new(settings);
+    loop {
+        let began = Instant::now();
+        let work = async {
+            let live = rounds.work(seat.connection()).await?;
+            outbox.work(seat.connection()).await?;
+            Ok::<_, sqlx::Error>(live)
+        };
+        let live = timeout(ROUND_LIMIT, work).await.map_err(|_| silent())??;
+        // Long sums make rounds rarer; the seat's timeout bounds how rare.
+        let wait = match live {
+            0 => IDLE_WAIT,
+            _ => settings.steward.interval.max(began.elapsed()).min(IDLE_WAIT),
+        };
+        sleep(wait).await;
+    }
+}
+
+fn silent() -> sqlx::Error {
+    sqlx::Error::Io(std::io::Error::new(
+        std::io::ErrorKind::TimedOut,
+        format!("Postgres has not answered for {} s", ROUND_LIMIT.as_secs()),
+    ))
+}

@@ -1,0 +1,263 @@
+//! One round: read the live jobs, judge each, move those that are to move.
+
+use std::collections::HashMap;
+use std::time::Duration;
+
+use sqlx::{Connection as _, PgConnection};
+use tokio::time::Instant;
+
+use super::live::{LiveJob, read};
+use super::lost::LostChunks;
+use super::partitions;
+use crate::chunk::JobId;
+use crate::feed::{Feed, ThresholdAction};
+use crate::jobs::{self, Reason};
+use crate::ledger::{JobState, Judgement, Move, Terms, crossings, judge};
+use crate::settings::{PostgresSettings, Settings};
+
+/// Chunks that somebody resumed should be loaded again by then, else the job is parked again.
+const OWED_PATIENCE_SECONDS: f64 = 60.0;
+const PARTITIONS_EVERY: Duration = Duration::from_secs(60);
+
+/// What a leader remembers between rounds. Nothing that a successor could not find out again.
+pub(super) struct Rounds {
+    postgres: PostgresSettings,
+    /// By name and version, which never change; `None` where this release cannot read the definition.
+    feeds: HashMap<(String, i32), Option<Feed>>,
+    lost: LostChunks,
+    partitions_made: Option<Instant>,
+}
+
+impl Rounds {
+    pub(super) fn new(settings: &Settings) -> Self {
+        Self {
+            postgres: settings.postgres.clone(),
+            feeds: HashMap::new(),
+            lost: LostChunks::new(&settings.kafka),
+            partitions_made: None,
+        }
+    }
+
+    /// Answers how many jobs are at work.
+    pub(super) async fn work(&mut self, connection: &mut PgConnection) -> Result<usize, sqlx::Error> {
+        if self.partitions_made.is_none_or(|made| made.elapsed() > PARTITIONS_EVERY) {
+            partitions::make(connection).await?;
+            self.partitions_made = Some(Instant::now());
+        }
+        let live = read(connection, None).await?;
+        let missing = self.lost.look(&live).await;
+        for job in &live {
+            self.look_after(connection, job, missing.contains(&job.job)).await?;
+        }
+        let at_work =
+            |job: &&LiveJob| !matches!(job.state, JobState::Incomplete | JobState::Parked | JobState::Stalled);
+        Ok(live.iter().filter(at_work).count())
+    }
+
+    async fn look_after(
+        &mut self,
+        connection: &mut PgConnection,
+        job: &LiveJob,
+        missing: bool,
+    ) -> Result<(), sqlx::Error> {
+        if job.stored_chunks != job.totals.chunks {
+            store_sums(connection, job).await?;
+        }
+        let Some(feed) = self.feed(connection, job).await? else { return Ok(()) };
+        let terms = Terms { thresholds: &feed.thresholds, on_empty: feed.on_empty };
+        if job.state == JobState::Stopping {
+            return finish(connection, job, terms).await;
+        }
+        alert(connection, job, terms).await?;
+        match judge(terms, job.stated, &job.totals) {
+            Judgement::Stop { reason } => {
+                if change(connection, job, &[(Move::ThresholdStop, Reason::Because(&reason))]).await? {
+                    let stopping = LiveJob { reason: Some(reason), state: JobState::Stopping, ..job.clone() };
+                    finish(connection, &stopping, terms).await?;
+                }
+                Ok(())
+            }
+            Judgement::Complete { warning } => {
+                let last = warning.as_deref().map_or(Reason::Clear, Reason::Because);
+                let moves = [(Move::AllLoaded, Reason::Clear), (Move::Reconciled, last)];
+                if change(connection, job, rest_of(job, &moves)).await? {
+                    tokio::spawn(summarise(
+                        self.postgres.clone(),
+                        feed.target.schema.clone(),
+                        feed.target.table.clone(),
+                    ));
+                }
+                Ok(())
+            }
+            Judgement::Fail { reason } => {
+                change(connection, job, &[(Move::Fail, Reason::Because(&reason))]).await?;
+                Ok(())
+            }
+            Judgement::Wait => wait(connection, job, missing).await,
+        }
+    }
+
+    async fn feed(&mut self, connection: &mut PgConnection, job: &LiveJob) -> Result<Option<Feed>, sqlx::Error> {
+        let key = (job.feed.clone(), job.feed_version);
+        if let Some(feed) = self.feeds.get(&key) {
+            return Ok(feed.clone());
+        }
+        let document: String =
+            sqlx::query_scalar("select document from fabric.feed_versions where feed = $1 and version = $2")
+                .bind(&job.feed)
+                .bind(job.feed_version)
+                .fetch_one(connection)
+                .await?;
+        let feed = crate::feed::parse(&job.feed, &document)
+            .inspect_err(|faults| {
+                tracing::error!(job = %job.job, feed = job.feed, %faults, "this release cannot read the job's feed");
+            })
+            .ok();
+        Ok(self.feeds.entry(key).or_insert(feed).clone())
+    }
+}
+
+/// A job that is reconciling already has made the first move.
+fn rest_of<'m, 'r>(job: &LiveJob, moves: &'m [(Move, Reason<'r>)]) -> &'m [(Move, Reason<'r>)] {
+    if job.state == JobState::Reconciling { &moves[1..] } else { moves }
+}
+
+/// Makes the moves in one transaction, or none: the job may have moved since it was read.
+async fn change(
+    connection: &mut PgConnection,
+    job: &LiveJob,
+    moves: &[(Move, Reason<'_>)],
+) -> Result<bool, sqlx::Error> {
+    let mut transaction = connection.begin().await?;
+    let mut state = job.state;
+    let mut why = None;
+    for (by, reason) in moves {
+        match jobs::make_move(&mut transaction, job.job, *by, *reason).await? {
+            Ok(to) => state = to,
+            Err(refused) => {
+                tracing::debug!(job = %job.job, %refused, "left a job as it is");
+                transaction.rollback().await?;
+                return Ok(false);
+            }
+        }
+        if let Reason::Because(text) = reason {
+            why = Some(*text);
+        }
+    }
+    transaction.commit().await?;
+    jobs::log_move(job.job, &job.feed, state, why);
+    Ok(true)
+}
+
+/// For progress displays; moves store exact sums.
+async fn store_sums(connection: &mut PgConnection, job: &LiveJob) -> Result<(), sqlx::Error> {
+    sqlx::query(
+        "update fabric.jobs
+            set chunks_loaded = $2, records_loaded = $3, records_rejected = $4, bytes_loaded = $5
+          where job_id = $1",
+    )
+    .bind(job.job.0)
+    .bind(i32::try_from(job.totals.chunks).unwrap_or(i32::MAX))
+    .bind(job.totals.loaded.cast_signed())
+    .bind(job.totals.rejected.cast_signed())
+    .bind(job.totals.bytes.cast_signed())
+    .execute(connection)
+    .await?;
+    Ok(())
+}
+
+/// Tells of each `alert` threshold once.
+async fn alert(connection: &mut PgConnection, job: &LiveJob, terms: Terms<'_>) -> Result<(), sqlx::Error> {
+    for crossing in crossings(terms.thresholds, ThresholdAction::Alert, &job.totals) {
+        let Ok(threshold) = i32::try_from(crossing.threshold) else { continue };
+        if job.alerted.contains(&threshold) {
+            continue;
+        }
+        let mut transaction = connection.begin().await?;
+        sqlx::query("update fabric.jobs set alerted = alerted || $2 where job_id = $1")
+            .bind(job.job.0)
+            .bind(threshold)
+            .execute(&mut *transaction)
+            .await?;
+        jobs::emit(&mut transaction, job.job, Some(&crossing.text)).await?;
+        transaction.commit().await?;
+        tracing::warn!(job = %job.job, feed = job.feed, alert = crossing.text, "a threshold is passed");
+    }
+    Ok(())
+}
+
+/// Takes a stopping job the rest of the way, unless its lock is held for now: the next round tries again. Where a
+/// threshold stopped it, the reason says how far past it the chunks in flight have taken it.
+async fn finish(connection: &mut PgConnection, job: &LiveJob, terms: Terms<'_>) -> Result<(), sqlx::Error> {
+    let mut transaction = connection.begin().await?;
+    if !jobs::lock_alone(&mut transaction, job.job).await? {
+        transaction.rollback().await?;
+        return jobs::evict(connection, job.job, jobs::EVICT_AFTER).await;
+    }
+    let last = read(&mut transaction, Some(job.job)).await?.pop();
+    let by_threshold = job.reason.as_ref().is_some_and(|reason| !reason.starts_with("cancelled by"));
+    let overshot = last
+        .filter(|_| by_threshold)
+        .and_then(|last| crossings(terms.thresholds, ThresholdAction::Stop, &last.totals).into_iter().next());
+    let reason = overshot.as_ref().map_or(Reason::Keep, |crossing| Reason::Because(&crossing.text));
+    if jobs::make_move(&mut transaction, job.job, Move::LockTaken, reason).await?.is_ok() {
+        transaction.commit().await?;
+        jobs::log_move(job.job, &job.feed, JobState::Stopped, job.reason.as_deref());
+    }
+    Ok(())
+}
+
+/// What can be wrong with a job whose chunks are still to come.
+async fn wait(connection: &mut PgConnection, job: &LiveJob, missing: bool) -> Result<(), sqlx::Error> {
+    match job.state {
+        JobState::Registered | JobState::Publishing if job.lease_expired => {
+            let reason = "its publisher's lease ran out; `fabric ingest` of the same file goes on with it";
+            change(connection, job, &[(Move::LeaseExpired, Reason::Because(reason))]).await?;
+        }
+        JobState::Loading if missing => {
+            let reason = name_missing(connection, job.job).await?;
+            change(connection, job, &[(Move::ChunksLost, Reason::Because(&reason))]).await?;
+        }
+        JobState::Loading if job.owed > 0 && job.owed_for > OWED_PATIENCE_SECONDS => {
+            let reason = format!("{} chunks are still owed: `fabric jobs resume {}`", job.owed, job.job);
+            change(connection, job, &[(Move::Park, Reason::Because(&reason))]).await?;
+        }
+        _ => {}
+    }
+    Ok(())
+}
+
+/// `3 of 12 chunks are missing: 4-5, 9; …`, at most ten ranges.
+async fn name_missing(connection: &mut PgConnection, job: JobId) -> Result<String, sqlx::Error> {
+    let ranges = jobs::missing(connection, job).await?;
+    let count: u64 = ranges.iter().map(|(first, last)| u64::from(last - first) + 1).sum();
+    let name = |(first, last): &(u32, u32)| {
+        if first == last { first.to_string() } else { format!("{first}-{last}") }
+    };
+    let named: Vec<String> = ranges.iter().take(10).map(name).collect();
+    let more = if ranges.len() > 10 { ", …" } else { "" };
+    Ok(format!(
+        "chunks are missing ({count}): {}{more}; no lane holds them any more. `fabric ingest --resume {job}` sends them again",
+        named.join(", ")
+    ))
+}
+
+/// Brings the target's BRIN index up to date, on a connection of its own: it reads every new page. What it cannot do
+/// costs lookups by job some speed, and `autosummarize` does it later.
+async fn summarise(postgres: PostgresSettings, schema: String, table: String) {
+    let work = async {
+        let mut connection = crate::postgres::connect(&postgres, "fabric steward summary").await?;
+        sqlx::query(
+            "select brin_summarize_new_values(i.indexrelid)
+               from pg_index i join pg_class c on c.oid = i.indexrelid join pg_am a on a.oid = c.relam
+              where a.amname = 'brin' and i.indrelid = to_regclass(format('%I.%I', $1::text, $2::text))",
+        )
+        .bind(&schema)
+        .bind(&table)
+        .execute(&mut connection)
+        .await
+    };
+    if let Err(error) = work.await {
+        tracing::debug!(schema, table, %error, "left a BRIN index to autosummarize");
+    }
+}
