@@ -57,7 +57,8 @@ pub fn producer_config(settings: &KafkaSettings, role: &str, in_flight_bytes: us
         .set("enable.idempotence", "true")
         .set("acks", "all")
         .set("message.max.bytes", MESSAGE_BYTES.to_string())
-        .set("batch.size", MESSAGE_BYTES.to_string())
+        // The broker holds a whole batch against the topic's `max.message.bytes`: two large messages must not share one.
+        .set("batch.size", (MESSAGE_BYTES / 4).to_string())
         .set("linger.ms", "5")
         .set("queue.buffering.max.kbytes", queue_kib.to_string())
         // How long an unacknowledged message is tried again before its delivery fails.

@@ -25,7 +25,10 @@ pub struct Installation {
 
 impl Installation {
     pub async fn new() -> Self {
-        let database = Database::new().await;
+        Self::with(Database::new().await)
+    }
+
+    pub fn with(database: Database) -> Self {
         let folder = tempfile::tempdir().unwrap();
         let prefix = format!("{}.", database.name().replace('_', "-"));
         let environment = vec![
@@ -99,8 +102,18 @@ impl Installation {
     pub fn card_transactions(&self, name: &str, records: u64) -> String {
         let path = self.path(name).to_str().unwrap().to_owned();
         let records = records.to_string();
-        let arguments =
-            ["generate", "card-transactions", "--records", &records, "--seed", "7", "--bad-ppm", "10000", "--out", &path];
+        let arguments = [
+            "generate",
+            "card-transactions",
+            "--records",
+            &records,
+            "--seed",
+            "7",
+            "--bad-ppm",
+            "10000",
+            "--out",
+            &path,
+        ];
         self.succeed(&arguments);
         path
     }

@@ -1,6 +1,9 @@
 //! Integration tests against the real Kafka, Postgres and Redis of `dev/stack`.
 
+mod accounting;
 mod database;
+mod faults;
+mod installation;
 mod kafka;
 mod load;
 mod topics_of_own;

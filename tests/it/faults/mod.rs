@@ -21,7 +21,10 @@ const SOME: i64 = 40;
 const LEDGER_ROWS: &str = "select count(*) from fabric.chunk_ledger";
 
 async fn installation() -> Installation {
-    let mut installation = Installation::new().await;
+    prepared(Installation::new().await)
+}
+
+fn prepared(mut installation: Installation) -> Installation {
     installation.set("FABRIC_INGEST_CHUNK_BYTES", CHUNK_BYTES);
     installation.apply_card_transactions();
     installation

@@ -2,13 +2,14 @@
 
 use std::process::Command;
 
-use super::{LEDGER_ROWS, RECORDS, SOME, begin, completes, installation};
-use crate::database;
+use super::{LEDGER_ROWS, RECORDS, SOME, begin, completes, prepared};
+use crate::database::{self, Database};
+use crate::installation::Installation;
 
 #[tokio::test]
 async fn postgres_restarted_in_mid_load_loses_and_doubles_nothing() {
     let server = database::server_alone().await;
-    let installation = installation().await;
+    let installation = prepared(Installation::with(Database::alone(&server).await));
     let file = installation.card_transactions("cards.txt", RECORDS);
     let _validators = (installation.validator(), installation.validator());
     let (_ingest, job) = begin(&installation, &file).await;
@@ -17,5 +18,6 @@ async fn postgres_restarted_in_mid_load_loses_and_doubles_nothing() {
     let restarted = Command::new(stack).args(["restart", "postgres"]).output().unwrap();
     assert!(restarted.status.success(), "{}", crate::installation::told(&restarted));
     completes(&installation, job, &file).await;
+    drop(installation);
     drop(server);
 }
