@@ -18,7 +18,9 @@ async fn good_records_and_rejects_load_together() {
     assert_eq!(
         bench
             .database
-            .number("select count(*) from fabric.rejects where source = '\\x627c2d310a' and line = 2 and byte_offset = 7")
+            .number(
+                "select count(*) from fabric.rejects where source = '\\x627c2d310a' and line = 2 and byte_offset = 7"
+            )
             .await,
         1
     );
@@ -69,11 +71,16 @@ async fn a_stopped_jobs_chunk_is_not_loaded() {
 }
 
 #[tokio::test]
-async fn past_the_limit_a_reject_keeps_its_byte_range_alone() {
+async fn past_the_limit_a_jobs_rejects_keep_their_byte_ranges_alone() {
     let mut bench = Bench::new(KEYED, "").await;
-    bench.load.kept_rejects = 1;
-    bench.load("a|-1\nb|-1\nc|-1\n").await;
-    assert_eq!(bench.database.number("select count(source) from fabric.rejects").await, 1);
+    bench.load.kept_rejects = 2;
+    let job = bench.job().await;
+    let mut loader = bench.loader().await;
+    let [first, second] = bench.chunks(job, "a|-1\nb|-1\nc|-1\n", 10).try_into().ok().unwrap();
+    loader.load(&first).await.unwrap();
+    bench.database.run("update fabric.jobs set records_rejected = 2").await;
+    loader.load(&second).await.unwrap();
+    assert_eq!(bench.database.number("select count(source) from fabric.rejects").await, 2);
     assert_eq!(bench.database.number("select sum(byte_length)::bigint from fabric.rejects").await, 15);
 }
 

@@ -64,7 +64,10 @@ async fn a_trigger_rejects_by_exception_or_by_leaving_out() {
     assert_eq!(outcome, Outcome::Loaded { loaded: 2, rejected: 2 });
     assert_eq!(
         bench.rejects(job).await,
-        ["2: target.trigger: the target refuses it: no bad ones", "3: target.trigger: a trigger of the target left it out"]
+        [
+            "2: target.trigger: the target refuses it: no bad ones",
+            "3: target.trigger: a trigger of the target left it out"
+        ]
     );
     let (_, outcome) = bench.load("gone|1\nc|1\n").await;
     assert_eq!(outcome, Outcome::Loaded { loaded: 1, rejected: 1 });

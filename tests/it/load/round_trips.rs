@@ -17,7 +17,12 @@ struct Turns {
     client_spoke_last: AtomicBool,
 }
 
-async fn pass(turns: Arc<Turns>, from_client: bool, mut from: impl tokio::io::AsyncRead + Unpin, mut to: impl tokio::io::AsyncWrite + Unpin) {
+async fn pass(
+    turns: Arc<Turns>,
+    from_client: bool,
+    mut from: impl tokio::io::AsyncRead + Unpin,
+    mut to: impl tokio::io::AsyncWrite + Unpin,
+) {
     let mut buffer = vec![0; 1 << 16];
     while let Ok(read @ 1..) = from.read(&mut buffer).await {
         if !turns.client_spoke_last.swap(from_client, Ordering::SeqCst) && from_client {

@@ -39,9 +39,7 @@ async fn another_document_is_another_version_and_an_old_one_comes_back() {
 #[tokio::test]
 async fn a_table_that_does_not_fit_is_refused_with_what_mends_it() {
     let database = Database::new().await;
-    database
-        .run("create table public.cards (id text, amount integer, region text not null, _record_no bigint)")
-        .await;
+    database.run("create table public.cards (id text, amount integer, region text not null, _record_no bigint)").await;
     let refused = apply_feed(&database.pool, "cards.yaml", KEYED, &Settings::default().load).await.unwrap_err();
     let said = refused.to_string();
     for mend in [
