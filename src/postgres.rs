@@ -11,7 +11,7 @@ use sqlx::{ConnectOptions as _, PgConnection, PgPool};
 
 use crate::settings::PostgresSettings;
 
-pub use describe::describe;
+pub use describe::{describe, is_passing};
 pub use migrate::{NotMigrated, check_migrated, migrate};
 
 /// A server that has not answered a connection attempt by then does not answer.

@@ -60,6 +60,16 @@ pub async fn renew_lease(pool: &PgPool, job: JobId, publisher: &str, lease: Dura
     Ok(moved)
 }
 
+/// Gives the lease up before it runs out, so that the next run need not wait for it.
+pub async fn release_lease(pool: &PgPool, job: JobId, publisher: &str) -> Result<(), sqlx::Error> {
+    sqlx::query("update fabric.jobs set lease_until = clock_timestamp() where job_id = $1 and publisher = $2")
+        .bind(job.0)
+        .bind(publisher)
+        .execute(pool)
+        .await?;
+    Ok(())
+}
+
 /// Stores what the publisher counted, and moves the job to `loading`. Whether the feed minds an empty file is for the
 /// steward to judge. Closing again after a lost answer is safe.
 pub async fn close(pool: &PgPool, job: JobId, figures: &CloseFigures) -> Result<Closed, sqlx::Error> {

@@ -1,7 +1,10 @@
 //! What people ask of jobs.
 
+use std::path::PathBuf;
+
 use sqlx::{FromRow, PgPool};
 
+use super::SourceIdentity;
 use super::report::report;
 use crate::chunk::{JobId, TokenHash};
 use crate::ledger::JobState;
@@ -85,6 +88,34 @@ pub async fn pins(pool: &PgPool, job: JobId) -> Result<Option<Pins>, sqlx::Error
     }))
 }
 
+/// What was known of a job's file when it was registered. `None`: no such job.
+pub async fn source_of(pool: &PgPool, job: JobId) -> Result<Option<SourceIdentity>, sqlx::Error> {
+    #[derive(FromRow)]
+    struct Row {
+        file: String,
+        path: Option<String>,
+        source_bytes: Option<i64>,
+        head_sha256: Option<Vec<u8>>,
+        tail_sha256: Option<Vec<u8>>,
+        content_sha256: Option<Vec<u8>>,
+    }
+    let row: Option<Row> = sqlx::query_as(
+        "select file, path, source_bytes, head_sha256, tail_sha256, content_sha256 from fabric.jobs where job_id = $1",
+    )
+    .bind(job.0)
+    .fetch_optional(pool)
+    .await?;
+    let hash = |bytes: Option<Vec<u8>>| bytes.and_then(|bytes| bytes.try_into().ok());
+    Ok(row.map(|row| SourceIdentity {
+        file: row.file,
+        path: row.path.map(PathBuf::from),
+        bytes: row.source_bytes.map(i64::cast_unsigned),
+        head: hash(row.head_sha256),
+        tail: hash(row.tail_sha256),
+        content: hash(row.content_sha256),
+    }))
+}
+
 pub async fn state_of(pool: &PgPool, job: JobId) -> Result<Option<(JobState, Option<String>)>, sqlx::Error> {
     let row: Option<(String, Option<String>)> =
         sqlx::query_as("select state, reason from fabric.jobs where job_id = $1")
@@ -92,6 +123,16 @@ pub async fn state_of(pool: &PgPool, job: JobId) -> Result<Option<(JobState, Opt
             .fetch_optional(pool)
             .await?;
     row.map(|(state, reason)| Ok((super::read_state(state)?, reason))).transpose()
+}
+
+/// Its state, and the records that are loaded or rejected so far, as the steward last added them up.
+pub async fn progress(pool: &PgPool, job: JobId) -> Result<Option<(JobState, u64)>, sqlx::Error> {
+    let row: Option<(String, i64)> =
+        sqlx::query_as("select state, records_loaded + records_rejected from fabric.jobs where job_id = $1")
+            .bind(job.0)
+            .fetch_optional(pool)
+            .await?;
+    row.map(|(state, done)| Ok((super::read_state(state)?, done.cast_unsigned()))).transpose()
 }
 
 /// Newest first.

@@ -13,6 +13,7 @@ use super::moves::{Reason, lock_row, log_move, make_move, read_state};
 use crate::chunk::{CUTTER_VERSION, JobId, Lane, Limits, Token};
 use crate::config::FeedVersion;
 use crate::ledger::{JobState, Move};
+use crate::load::TargetError;
 use crate::settings::LoadSettings;
 
 /// What is known of a file before it is read. All figures are of the bytes as stored (before decompression).
@@ -92,6 +93,20 @@ pub enum RegisterError {
     Random(getrandom::Error),
     #[error(transparent)]
     Postgres(#[from] sqlx::Error),
+}
+
+impl RegisterError {
+    /// The driver's error, where it is one.
+    pub fn postgres(&self) -> Option<&sqlx::Error> {
+        use crate::config::ConfigError;
+        match self {
+            Self::Postgres(error)
+            | Self::Config(ConfigError::Postgres(error) | ConfigError::Target(TargetError::Postgres(error))) => {
+                Some(error)
+            }
+            _ => None,
+        }
+    }
 }
 
 /// Advisory locks of two integers are apart from those of one: no job's lock is ever this one.

@@ -39,6 +39,18 @@ pub fn describe(error: &sqlx::Error, settings: &PostgresSettings) -> String {
     }
 }
 
+/// Whether waiting may mend it: nobody answers, or a server that is starting, stopping or full.
+pub fn is_passing(error: &sqlx::Error) -> bool {
+    match error {
+        sqlx::Error::Io(_) | sqlx::Error::PoolTimedOut | sqlx::Error::WorkerCrashed => true,
+        // 08 connection, 40 serialization or deadlock, 53 resources, 57P0x the server is going or coming.
+        sqlx::Error::Database(answer) => answer.code().is_some_and(|code| {
+            code.starts_with("08") || code.starts_with("40") || code.starts_with("53") || code.starts_with("57P0")
+        }),
+        _ => false,
+    }
+}
+
 fn address(options: &PgConnectOptions) -> String {
     match options.get_socket() {
         Some(socket) => format!("{} (port {})", socket.display(), options.get_port()),

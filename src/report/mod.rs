@@ -1,8 +1,15 @@
 //! The report of a load or a check: what programs read as JSON and people as text.
 
+pub mod figures;
+mod table;
+mod text;
+
 use std::collections::BTreeMap;
 
 use serde::{Deserialize, Serialize};
+
+pub use table::{Align, table};
+pub use text::text;
 
 /// Grows, never changes: programs depend on it. `docs/report.schema.json` describes it.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, schemars::JsonSchema)]
@@ -43,6 +50,11 @@ pub struct Report {
     pub records_per_second: f64,
 }
 
+/// The JSON Schema (draft 2020-12) of [`Report`]: what `docs/report.schema.json` holds.
+pub fn json_schema() -> serde_json::Value {
+    schemars::schema_for!(Report).to_value()
+}
+
 /// Lines that are no records.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize, schemars::JsonSchema)]
 #[serde(rename_all = "camelCase")]
@@ -52,3 +64,6 @@ pub struct Skipped {
     pub blank: u64,
     pub comment: u64,
 }
+
+#[cfg(test)]
+mod tests;

@@ -54,6 +54,11 @@ impl SourceError {
         }
     }
 
+    /// Whether the file's content is at fault: reading it again gives the same.
+    pub fn is_the_datas_doing(&self) -> bool {
+        matches!(self, Self::Truncated { .. } | Self::Corrupt { .. } | Self::Resized { .. } | Self::Rewritten(_))
+    }
+
     /// For where [`io::Read`] allows nothing else: its text is this error's.
     pub(super) fn into_read(self) -> io::Error {
         let kind = match &self {

@@ -1,11 +1,12 @@
 //! A database of its own per test: copied from a migrated template, dropped when the test ends.
 
 use std::sync::atomic::{AtomicU32, Ordering};
+use std::sync::{Arc, LazyLock};
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use fabric::settings::{PostgresSettings, Settings};
 use sqlx::{AssertSqlSafe, Connection as _, PgConnection, PgPool};
-use tokio::sync::OnceCell;
+use tokio::sync::{OnceCell, OwnedRwLockReadGuard, OwnedRwLockWriteGuard, RwLock};
 
 /// Serialises the making of templates and copies: `create database` refuses a template that is in use.
 const TEMPLATE_LOCK: i64 = 0x6661_6272_6963;
@@ -21,6 +22,8 @@ pub struct Database {
     pub settings: PostgresSettings,
     pub pool: PgPool,
     name: String,
+    /// While it is held, no test restarts the server.
+    _server: Option<OwnedRwLockReadGuard<()>>,
 }
 
 impl Database {
@@ -30,20 +33,34 @@ impl Database {
         let name = format!("fabric_it_{}_{}_{}", unix_time(), std::process::id(), MADE.fetch_add(1, Ordering::Relaxed));
         let mut server = connect_server().await;
         locked(&mut server, &format!("create database {name} template {template}")).await;
-        Self::open(name)
+        Self::open(name, Some(server_shared().await))
+    }
+
+    /// Like [`Database::new`], for the test that holds the server alone.
+    pub async fn alone(_alone: &ServerAlone) -> Self {
+        let template = TEMPLATE.get_or_init(make_template).await;
+        let name = format!("fabric_it_{}_{}_{}", unix_time(), std::process::id(), MADE.fetch_add(1, Ordering::Relaxed));
+        let mut server = connect_server().await;
+        locked(&mut server, &format!("create database {name} template {template}")).await;
+        Self::open(name, None)
     }
 
     /// An empty database: nothing is migrated.
     pub async fn empty() -> Self {
         let name = format!("fabric_it_{}_{}_{}", unix_time(), std::process::id(), MADE.fetch_add(1, Ordering::Relaxed));
         execute(&mut connect_server().await, &format!("create database {name} template template0")).await;
-        Self::open(name)
+        Self::open(name, Some(server_shared().await))
     }
 
-    fn open(name: String) -> Self {
+    fn open(name: String, server: Option<OwnedRwLockReadGuard<()>>) -> Self {
         let settings = settings_of(&name);
         let pool = fabric::postgres::pool(&settings, "fabric test").unwrap();
-        Self { settings, pool, name }
+        Self { settings, pool, name, _server: server }
+    }
+
+    /// Unique on its server.
+    pub fn name(&self) -> &str {
+        &self.name
     }
 
     /// A connection of its own, beside the pool.
@@ -74,6 +91,22 @@ impl Drop for Database {
         });
         dropping.join().ok();
     }
+}
+
+static SERVER: LazyLock<Arc<RwLock<()>>> = LazyLock::new(Arc::default);
+
+/// The right to restart the server: no other test has a database on it meanwhile.
+pub struct ServerAlone {
+    _guard: OwnedRwLockWriteGuard<()>,
+}
+
+/// Waits until no other test uses the server; others wait until this is dropped.
+pub async fn server_alone() -> ServerAlone {
+    ServerAlone { _guard: SERVER.clone().write_owned().await }
+}
+
+async fn server_shared() -> OwnedRwLockReadGuard<()> {
+    SERVER.clone().read_owned().await
 }
 
 fn server_url() -> String {

@@ -1,1 +1,36 @@
-fn main() {}
+//! The `fabric` executable: one small file per command, each of which parses, wires and runs.
+
+mod check;
+mod command;
+mod completions;
+mod exit;
+mod feeds;
+mod generate;
+mod globals;
+mod settings;
+mod source;
+
+#[cfg(feature = "server")]
+mod ingest;
+#[cfg(feature = "server")]
+mod jobs;
+#[cfg(feature = "server")]
+mod migrate;
+#[cfg(feature = "server")]
+mod rejects;
+#[cfg(feature = "server")]
+mod role;
+#[cfg(feature = "server")]
+mod server;
+#[cfg(feature = "server")]
+mod steward;
+#[cfg(feature = "server")]
+mod topics;
+#[cfg(feature = "server")]
+mod validate;
+
+use clap::Parser as _;
+
+fn main() -> std::process::ExitCode {
+    exit::run(|| command::Cli::parse().run())
+}

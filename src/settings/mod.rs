@@ -1,7 +1,19 @@
 //! What an operator tunes per process: flags over environment over a TOML file over defaults.
 
-use std::path::PathBuf;
+mod fault;
+mod file;
+mod origin;
+mod resolve;
+mod table;
+mod units;
+
 use std::time::Duration;
+
+pub use fault::{SettingFault, SettingFaults};
+pub use origin::Origin;
+pub use resolve::{Effective, Given, Shown};
+pub use table::{PROPERTIES_ENV, PROPERTIES_KEY, SPECS, Spec};
+pub use units::parse_duration;
 
 /// Effective settings of one process.
 #[derive(Debug, Clone)]
@@ -92,9 +104,6 @@ pub struct LogSettings {
     pub json: bool,
 }
 
-/// Where the settings file was found, if it was.
-pub type SettingsFile = Option<PathBuf>;
-
 impl Default for Settings {
     fn default() -> Self {
         let cores = std::thread::available_parallelism().map_or(2, usize::from);
@@ -135,3 +144,6 @@ impl Default for Settings {
         }
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,72 @@
+//! The command line: every subcommand and what runs it.
+
+use clap::{Parser, Subcommand};
+
+use crate::exit::Exit;
+use crate::globals::Globals;
+use crate::{check, completions, feeds, generate, settings};
+#[cfg(feature = "server")]
+use crate::{ingest, jobs, migrate, rejects, steward, topics, validate};
+
+/// Loads large files of records into Postgres through Kafka: every record checked, counted, and committed exactly once.
+///
+/// Exit codes: 0 done; 1 the system failed; 2 usage; 3 the data's doing (over a threshold, a duplicate file, chunks
+/// missing).
+#[derive(Parser)]
+#[command(name = "fabric", version, disable_help_subcommand = true, max_term_width = 100)]
+pub struct Cli {
+    #[command(flatten)]
+    globals: Globals,
+    #[command(subcommand)]
+    command: Command,
+}
+
+#[derive(Subcommand)]
+enum Command {
+    Check(check::Args),
+    #[cfg(feature = "server")]
+    Ingest(ingest::Args),
+    Feeds(feeds::Args),
+    #[cfg(feature = "server")]
+    Jobs(jobs::Args),
+    #[cfg(feature = "server")]
+    Rejects(rejects::Args),
+    #[cfg(feature = "server")]
+    Validate(validate::Args),
+    #[cfg(feature = "server")]
+    Steward(steward::Args),
+    #[cfg(feature = "server")]
+    Topics(topics::Args),
+    #[cfg(feature = "server")]
+    Migrate(migrate::Args),
+    Generate(generate::Args),
+    Settings(settings::Args),
+    Completions(completions::Args),
+}
+
+impl Cli {
+    pub fn run(self) -> anyhow::Result<Exit> {
+        let globals = &self.globals;
+        match self.command {
+            Command::Check(args) => check::run(globals, args),
+            #[cfg(feature = "server")]
+            Command::Ingest(args) => ingest::run(globals, args),
+            Command::Feeds(args) => feeds::run(globals, args),
+            #[cfg(feature = "server")]
+            Command::Jobs(args) => jobs::run(globals, args),
+            #[cfg(feature = "server")]
+            Command::Rejects(args) => rejects::run(globals, args),
+            #[cfg(feature = "server")]
+            Command::Validate(args) => validate::run(globals, args),
+            #[cfg(feature = "server")]
+            Command::Steward(args) => steward::run(globals, args),
+            #[cfg(feature = "server")]
+            Command::Topics(args) => topics::run(globals, args),
+            #[cfg(feature = "server")]
+            Command::Migrate(args) => migrate::run(globals, args),
+            Command::Generate(args) => generate::run(args),
+            Command::Settings(args) => settings::run(globals, args),
+            Command::Completions(args) => completions::run(args),
+        }
+    }
+}

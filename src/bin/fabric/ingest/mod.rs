@@ -1,0 +1,152 @@
+//! `fabric ingest`: registers files as jobs, publishes them, and waits for them if asked to.
+
+mod one;
+mod progress;
+
+use std::path::PathBuf;
+use std::sync::Arc;
+
+use clap::ValueEnum;
+use fabric::chunk::{JobId, Lane};
+use fabric::ingest::{Ingest, Input, Repeat, Request};
+use fabric::report::{self, Report};
+use fabric::shutdown;
+use futures::StreamExt as _;
+
+use crate::exit::{Exit, Refused};
+use crate::globals::{Globals, print, print_json};
+use crate::server;
+use one::{Loaded, Until};
+use progress::Display;
+
+/// Load files: cut them into chunks and publish those for the validators
+///
+/// Killed at any moment, the same command goes on with the same job; nothing is lost and nothing doubled. A file that
+/// was loaded before is refused unless --again is given. Exits 3 where the data is at fault.
+#[derive(Debug, clap::Args)]
+#[command(
+    after_help = "Example:\n  fabric ingest card-transactions target/demo/card-transactions-1000000.txt --again --wait"
+)]
+pub struct Args {
+    /// The feed that the files belong to
+    #[arg(required_unless_present = "resume")]
+    feed: Option<String>,
+    /// Files, plain or compressed with gzip or zstd; - for standard input
+    #[arg(required_unless_present = "resume", value_name = "FILE")]
+    files: Vec<PathBuf>,
+    /// Wait until every job has ended, and print its report
+    #[arg(long)]
+    wait: bool,
+    /// Print the report as JSON: one document; for several files one array of them
+    #[arg(long)]
+    json: bool,
+    /// Files that are published at the same time
+    #[arg(long, value_name = "N", default_value = "2", value_parser = clap::value_parser!(u16).range(1..=64))]
+    parallel: u16,
+    /// Load a file though it was loaded before
+    #[arg(long)]
+    again: bool,
+    /// The topic of chunks: high goes first
+    #[arg(long, value_enum, default_value = "normal")]
+    lane: LaneName,
+    /// Go on with a job whose publishing was cut short, or whose chunks are missing
+    #[arg(long, value_name = "JOB", conflicts_with_all = ["feed", "files", "again", "lane"])]
+    resume: Option<i64>,
+    /// With --resume: where the file is now, if it was moved
+    #[arg(long, value_name = "FILE", requires = "resume")]
+    from: Option<PathBuf>,
+}
+
+#[derive(Debug, Clone, Copy, ValueEnum)]
+enum LaneName {
+    Normal,
+    High,
+}
+
+impl From<LaneName> for Lane {
+    fn from(name: LaneName) -> Self {
+        match name {
+            LaneName::Normal => Self::Normal,
+            LaneName::High => Self::High,
+        }
+    }
+}
+
+/// One thing to do.
+enum Work {
+    File(Request),
+    Resume(JobId, Option<Input>),
+}
+
+pub fn run(globals: &Globals, args: Args) -> anyhow::Result<Exit> {
+    let works = works(&args)?;
+    let several = works.len() > 1;
+    let until = if args.wait { Until::Ended } else { Until::Published };
+    server::run(globals, async |server| {
+        let display = Arc::new(Display::new());
+        let (trigger, shutdown) = shutdown::channel();
+        // The first Ctrl-C ends in order: the lease is given up, so that the next run need not wait for it.
+        tokio::spawn(async move {
+            if tokio::signal::ctrl_c().await.is_ok() {
+                trigger.fire();
+            }
+            std::future::pending::<()>().await;
+        });
+        let tell = {
+            let display = display.clone();
+            Box::new(move |words: &str| display.say(words))
+        };
+        let ingest = Ingest::new(server.settings.clone(), server.pool.clone(), tell, shutdown);
+        let each = works.into_iter().map(|work| one::run(&ingest, server, &display, work, until));
+        let done: Vec<Loaded> = futures::stream::iter(each).buffered(args.parallel.into()).collect().await;
+        show(&args, several, &done)
+    })
+}
+
+fn works(args: &Args) -> anyhow::Result<Vec<Work>> {
+    let input = |path: &PathBuf| match path.as_os_str() == "-" {
+        true => Input::Stdin,
+        false => Input::Path(path.clone()),
+    };
+    if let Some(job) = args.resume {
+        return Ok(vec![Work::Resume(JobId(job), args.from.as_ref().map(input))]);
+    }
+    if args.files.iter().filter(|path| path.as_os_str() == "-").count() > 1 {
+        return Err(Refused("standard input can be read once only".to_owned()).into());
+    }
+    let repeat = if args.again { Repeat::Load } else { Repeat::Refuse };
+    let feed = args.feed.clone().unwrap_or_default();
+    let request = |path| Work::File(Request { feed: feed.clone(), input: input(path), lane: args.lane.into(), repeat });
+    Ok(args.files.iter().map(request).collect())
+}
+
+/// Reports in the order of the files; the exit code of the worst.
+fn show(args: &Args, several: bool, done: &[Loaded]) -> anyhow::Result<Exit> {
+    let reports: Vec<&Report> = done.iter().filter_map(|loaded| loaded.report.as_ref()).collect();
+    match (args.json, several, &reports[..]) {
+        (true, false, [report]) => print_json(report)?,
+        (true, false, _) => {}
+        (true, true, reports) => print_json(&reports)?,
+        (false, _, reports) => {
+            for report in reports {
+                print(&report::text(report))?;
+            }
+        }
+    }
+    Ok(done.iter().map(|loaded| loaded.exit).max_by_key(|exit| severity(*exit)).unwrap_or(Exit::Done))
+}
+
+/// A failing system outweighs a failing file: it says nothing about the file yet.
+fn severity(exit: Exit) -> u8 {
+    match exit {
+        Exit::Done => 0,
+        Exit::Data => 1,
+        Exit::Usage => 2,
+        Exit::SystemFailed => 3,
+    }
+}
+
+/// Brings back a job for `fabric jobs resume`, whatever cut it short: a parked one from its lane, any other from its file.
+pub fn resume(globals: &Globals, job: i64, from: Option<PathBuf>) -> anyhow::Result<Exit> {
+    server::run(globals, async |server| one::resume(server, JobId(job), from.map(Input::Path)).await)
+}

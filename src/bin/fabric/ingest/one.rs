@@ -1,0 +1,185 @@
+//! One file from its path to its report.
+
+use std::sync::Arc;
+use std::sync::atomic::Ordering;
+use std::time::Duration;
+
+use fabric::chunk::JobId;
+use fabric::ingest::{Ingest, IngestError, Ingested, Input, Progress};
+use fabric::jobs;
+use fabric::ledger::JobState;
+use fabric::report::{Report, figures};
+use fabric::shutdown;
+
+use super::Work;
+use super::progress::{Bar, Display};
+use crate::exit::{Exit, Refused};
+use crate::globals::print;
+use crate::jobs::exit_of;
+use crate::server::Server;
+
+/// How far a file is followed.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Until {
+    Published,
+    Ended,
+}
+
+/// What one file came to.
+pub struct Loaded {
+    /// `None` where no job came of it.
+    pub report: Option<Report>,
+    pub exit: Exit,
+}
+
+/// Between two looks at a job that is waited for.
+const LOOK: Duration = Duration::from_millis(100);
+
+pub async fn run(ingest: &Ingest, server: &Server, display: &Arc<Display>, work: Work, until: Until) -> Loaded {
+    let name = match &work {
+        Work::File(request) => name_of(&request.input),
+        Work::Resume(job, _) => format!("job {job}"),
+    };
+    let progress = Arc::new(Progress::default());
+    let bar = display.bar(&name, &work);
+    let following = bar.follow(progress.clone());
+    let ingested = match work {
+        Work::File(request) => ingest.file(&request, &progress).await,
+        Work::Resume(job, from) => ingest.resume(job, from, &progress).await,
+    };
+    drop(following);
+    match finish(server, &bar, ingested, until).await {
+        Ok(loaded) => loaded,
+        Err(error) => {
+            let error = crate::server::describe(error, &server.settings);
+            display.say(&format!("{name}: {error:#}"));
+            let exit = error.downcast_ref::<IngestError>().map_or(Exit::SystemFailed, exit_of_error);
+            Loaded { report: failed_report(server, &error).await, exit }
+        }
+    }
+}
+
+async fn finish(
+    server: &Server,
+    bar: &Bar,
+    ingested: Result<Ingested, IngestError>,
+    until: Until,
+) -> anyhow::Result<Loaded> {
+    match ingested? {
+        Ingested::Published { job, totals, unknown_columns } => {
+            if !unknown_columns.is_empty() {
+                bar.say(&format!("columns that the feed does not know are not loaded: {}", unknown_columns.join(", ")));
+            }
+            if until == Until::Published {
+                bar.say(&format!(
+                    "published as job {job}: {} in {}; fabric jobs wait {job}",
+                    figures::counted(totals.records, "record", "records"),
+                    figures::counted(totals.chunks.into(), "chunk", "chunks"),
+                ));
+                return Ok(Loaded { report: jobs::report(&server.pool, job).await?, exit: Exit::Done });
+            }
+            let state = wait(server, bar, job, totals.records).await?;
+            Ok(Loaded { report: jobs::report(&server.pool, job).await?, exit: exit_of(state) })
+        }
+        Ingested::Duplicate { of, state } => {
+            bar.say(&format!(
+                "not loaded: job {of} has the same content and is {state}. --again loads it all the same; \
+                 fabric jobs show {of}"
+            ));
+            Ok(Loaded { report: jobs::report(&server.pool, of).await?, exit: Exit::Data })
+        }
+        Ingested::LateDuplicate { job, of } => {
+            bar.say(&format!("the pipe held what job {of} loaded; rows of this one have _job_id {job}"));
+            Ok(Loaded { report: jobs::report(&server.pool, job).await?, exit: Exit::Data })
+        }
+        Ingested::Ended { job, state } => {
+            bar.say(&format!("job {job} is {state}: its publishing was ended"));
+            let state = jobs::wait(&server.pool, job, Some(Duration::from_secs(30))).await.map_or(state, |(s, _)| s);
+            Ok(Loaded { report: jobs::report(&server.pool, job).await?, exit: exit_of(state) })
+        }
+    }
+}
+
+/// Follows the job to its end; a Postgres that goes away meanwhile is waited for.
+async fn wait(server: &Server, bar: &Bar, job: JobId, records: u64) -> anyhow::Result<JobState> {
+    bar.loading(records);
+    let mut silent_since = None;
+    loop {
+        match jobs::progress(&server.pool, job).await {
+            Ok(Some((state, _))) if state.exit_code().is_some() => return Ok(state),
+            Ok(Some((_, done))) => {
+                silent_since = None;
+                bar.loaded(done);
+            }
+            Ok(None) => return Err(Refused(format!("job {job} is gone")).into()),
+            Err(error) => {
+                let since = *silent_since.get_or_insert_with(std::time::Instant::now);
+                if !fabric::postgres::is_passing(&error) || since.elapsed() > server.settings.ingest.patience {
+                    return Err(error.into());
+                }
+            }
+        }
+        tokio::time::sleep(LOOK).await;
+    }
+}
+
+/// A job that failed for its data has a report too.
+async fn failed_report(server: &Server, error: &anyhow::Error) -> Option<Report> {
+    match error.downcast_ref::<IngestError>() {
+        Some(IngestError::JobFailed { job, .. }) => jobs::report(&server.pool, *job).await.ok().flatten(),
+        _ => None,
+    }
+}
+
+fn exit_of_error(error: &IngestError) -> Exit {
+    use fabric::config::ConfigError;
+    use fabric::jobs::RegisterError;
+    match error {
+        error if error.is_the_datas_doing() => Exit::Data,
+        IngestError::Register(
+            RegisterError::NoJob(_)
+            | RegisterError::NotResumable { .. }
+            | RegisterError::Config(ConfigError::NoFeed { .. }),
+        )
+        | IngestError::NoPath { .. }
+        | IngestError::OtherSource { .. } => Exit::Usage,
+        _ => Exit::SystemFailed,
+    }
+}
+
+fn name_of(input: &Input) -> String {
+    match input {
+        Input::Path(path) => path.file_name().unwrap_or(path.as_os_str()).to_string_lossy().into_owned(),
+        Input::Stdin => "standard input".to_owned(),
+    }
+}
+
+/// See [`super::resume`].
+pub async fn resume(server: &Server, job: JobId, from: Option<Input>) -> anyhow::Result<Exit> {
+    let (_trigger, shutdown) = shutdown::channel();
+    let tell = Box::new(|words: &str| eprintln!("{words}"));
+    let ingest = Ingest::new(server.settings.clone(), server.pool.clone(), tell, shutdown);
+    let state = jobs::state_of(&server.pool, job).await?;
+    if state.is_some_and(|(state, _)| state == JobState::Parked) {
+        let redriven = ingest.redrive(job).await?;
+        let copied = figures::counted(redriven.copied.len() as u64, "chunk", "chunks");
+        print(&format!("job {job}  resumed; {copied} that it owed went to the end of the lane\n"))?;
+        if redriven.gone.is_empty() {
+            return Ok(Exit::Done);
+        }
+        eprintln!("{} that the lane holds no more are cut from the file again", redriven.gone.len());
+    }
+    let progress = Arc::new(Progress::default());
+    match ingest.resume(job, from, &progress).await {
+        Ok(_) => {
+            let read = figures::count(progress.records.load(Ordering::Relaxed));
+            print(&format!("job {job}  resumed; {read} records read again; fabric jobs wait {job}\n"))?;
+            Ok(Exit::Done)
+        }
+        Err(error) => {
+            let exit = exit_of_error(&error);
+            eprintln!("{error}");
+            Ok(exit)
+        }
+    }
+}

@@ -1,0 +1,52 @@
+//! `fabric jobs`: what people ask of jobs.
+
+mod change;
+mod list;
+mod show;
+
+use clap::Subcommand;
+use fabric::chunk::JobId;
+use fabric::ledger::JobState;
+
+use crate::exit::{Exit, Refused};
+use crate::globals::Globals;
+
+/// Jobs: list them, show one, wait for one, cancel or resume one
+#[derive(Debug, clap::Args)]
+#[command(after_help = "Example:\n  fabric jobs show 2")]
+pub struct Args {
+    #[command(subcommand)]
+    what: What,
+}
+
+#[derive(Debug, Subcommand)]
+enum What {
+    List(list::Args),
+    Show(show::ShowArgs),
+    Wait(show::WaitArgs),
+    Cancel(change::CancelArgs),
+    Resume(change::ResumeArgs),
+}
+
+pub fn run(globals: &Globals, args: Args) -> anyhow::Result<Exit> {
+    match args.what {
+        What::List(args) => list::run(globals, args),
+        What::Show(args) => show::show(globals, args),
+        What::Wait(args) => show::wait(globals, args),
+        What::Cancel(args) => change::cancel(globals, args),
+        What::Resume(args) => change::resume(globals, args),
+    }
+}
+
+/// The code for a job that was waited for.
+pub fn exit_of(state: JobState) -> Exit {
+    match state.exit_code() {
+        Some(0) => Exit::Done,
+        Some(3) => Exit::Data,
+        Some(_) | None => Exit::SystemFailed,
+    }
+}
+
+fn no_job(job: JobId) -> Refused {
+    Refused(format!("there is no job {job}: fabric jobs list"))
+}

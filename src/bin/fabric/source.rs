@@ -1,0 +1,12 @@
+//! Opens what a person named: a file or standard input.
+
+use std::path::Path;
+
+use fabric::source::Source;
+
+use crate::exit::Refused;
+
+/// `-` is standard input.
+pub fn open(path: &Path) -> anyhow::Result<Source> {
+    Ok(Source::open(path).map_err(|error| Refused(format!("{} cannot be read: {error}", path.display())))?)
+}

@@ -1,0 +1,71 @@
+//! Why a file was not published whole.
+
+use std::path::PathBuf;
+
+use crate::chunk::JobId;
+use crate::jobs::{ChangeError, RegisterError};
+use crate::record::HeaderFault;
+use crate::source::SourceError;
+
+use super::publication::Halt;
+
+#[derive(Debug, thiserror::Error)]
+pub enum IngestError {
+    #[error(transparent)]
+    Source(#[from] SourceError),
+    #[error("{0}; see `fabric feeds show` for the columns that the feed expects")]
+    Header(#[from] HeaderFault),
+    #[error(transparent)]
+    Register(#[from] RegisterError),
+    #[error(
+        "job {job} of this file is being published by {publisher}, which still renews its lease. Wait for it, or end it first"
+    )]
+    Leased { job: JobId, publisher: String },
+    #[error("job {job} came from a pipe: say where its bytes are with --from FILE")]
+    NoPath { job: JobId },
+    #[error("{} is not the file that job {job} was registered with: another size, begin or end. Say where that one is with --from FILE", .path.display())]
+    OtherSource { job: JobId, path: PathBuf },
+    #[error("{0}")]
+    Kafka(String),
+    #[error("{0}")]
+    Postgres(String),
+    #[error(transparent)]
+    Change(#[from] ChangeError),
+    #[error("{}", halt_text(.0))]
+    Halted(Halt),
+    /// The data's doing; the job has ended.
+    #[error("job {job} failed: {reason}")]
+    JobFailed { job: JobId, reason: String },
+    #[error(
+        "{cause}\n  Job {job} is not published whole. Run the same command again, or `fabric ingest --resume {job}`: it goes on, and doubles nothing."
+    )]
+    Unfinished { job: JobId, cause: Box<IngestError> },
+    #[error("a thread of fabric panicked: {0}")]
+    Panicked(tokio::task::JoinError),
+}
+
+impl From<Halt> for IngestError {
+    fn from(halt: Halt) -> Self {
+        Self::Halted(halt)
+    }
+}
+
+impl IngestError {
+    /// Whether reading the same bytes again could not end otherwise (exit code 3).
+    pub fn is_the_datas_doing(&self) -> bool {
+        match self {
+            Self::Header(_) | Self::JobFailed { .. } => true,
+            Self::Source(error) => error.is_the_datas_doing(),
+            Self::Unfinished { cause, .. } => cause.is_the_datas_doing(),
+            _ => false,
+        }
+    }
+}
+
+fn halt_text(halt: &Halt) -> String {
+    match halt {
+        Halt::JobEnded(state) => format!("the job is {}", state.as_str()),
+        Halt::Interrupted => "interrupted".to_owned(),
+        Halt::Undelivered { chunk, reason } => format!("Kafka did not take {chunk}: {reason}"),
+    }
+}

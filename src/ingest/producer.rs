@@ -1,0 +1,102 @@
+//! Sends sealed chunks to their lane and partition, and hands delivery reports to their publication.
+
+use std::time::Duration;
+
+use rdkafka::error::{KafkaError, RDKafkaErrorCode};
+use rdkafka::message::{DeliveryResult, Header, Message, OwnedHeaders};
+use rdkafka::producer::{BaseRecord, Producer as _, ProducerContext, ThreadedProducer};
+use rdkafka::{ClientContext, config::FromClientConfigAndContext};
+
+use super::publication::{Halt, Sent};
+use crate::chunk::{Envelope, Lane};
+use crate::kafka;
+use crate::settings::{IngestSettings, KafkaSettings};
+
+/// One producer of a process; all its jobs share it.
+pub struct ChunkProducer {
+    inner: ThreadedProducer<DeliveryReports>,
+    topic: String,
+    partitions: i32,
+}
+
+struct DeliveryReports;
+
+impl ClientContext for DeliveryReports {}
+
+impl ProducerContext for DeliveryReports {
+    type DeliveryOpaque = Box<Sent>;
+
+    fn delivery(&self, result: &DeliveryResult<'_>, sent: Box<Sent>) {
+        match result {
+            Ok(message) => sent.publication.acknowledge(sent.bytes, message.partition(), message.offset()),
+            Err((error, _)) => sent.publication.undelivered(sent.chunk, sent.bytes, error.to_string()),
+        }
+    }
+}
+
+impl ChunkProducer {
+    /// Blocks for as long as `timeout` to learn the lane's partitions.
+    pub fn connect(
+        kafka: &KafkaSettings,
+        ingest: &IngestSettings,
+        lane: Lane,
+        timeout: Duration,
+    ) -> Result<Self, KafkaError> {
+        let mut config = kafka::producer_config(kafka, "ingest", 2 * ingest.in_flight_bytes);
+        config
+            // A chunk is a batch of its own: waiting for more would only add latency.
+            .set("linger.ms", "0")
+            .set("message.timeout.ms", ingest.patience.as_millis().to_string());
+        let inner = ThreadedProducer::from_config_and_context(&config, DeliveryReports)?;
+        let topic = kafka.lane_topic(lane);
+        let partitions = kafka::partition_count(inner.client(), &topic, timeout)?
+            .ok_or(KafkaError::MetadataFetch(RDKafkaErrorCode::UnknownTopicOrPartition))?;
+        Ok(Self { inner, topic, partitions })
+    }
+
+    pub fn topic(&self) -> &str {
+        &self.topic
+    }
+
+    /// Sends one sealed chunk that `sent.publication` has admitted; `message` is its encoding.
+    pub fn send(&self, envelope: &Envelope, message: &[u8], sent: Sent) -> Result<(), Halt> {
+        let partition = envelope.id.partition(self.partitions);
+        let job = envelope.id.job.to_string();
+        let seq = envelope.id.seq.to_string();
+        let mut opaque = Box::new(sent);
+        loop {
+            let headers = OwnedHeaders::new()
+                .insert(Header { key: "job", value: Some(&job) })
+                .insert(Header { key: "seq", value: Some(&seq) });
+            let record = BaseRecord::<'_, (), [u8], _>::with_opaque_to(&self.topic, opaque)
+                .partition(partition)
+                .payload(message)
+                .headers(headers);
+            match self.inner.send(record) {
+                Ok(()) => return Ok(()),
+                Err((KafkaError::MessageProduction(RDKafkaErrorCode::QueueFull), record)) => {
+                    opaque = record.delivery_opaque;
+                    // The publication bounds what is in flight; other jobs of this process may hold the rest.
+                    std::thread::sleep(Duration::from_millis(2));
+                    if let Some(halt) = opaque.publication.halted() {
+                        opaque.publication.undelivered(opaque.chunk, opaque.bytes, "not sent".into());
+                        return Err(halt);
+                    }
+                }
+                Err((error, record)) => {
+                    let sent = record.delivery_opaque;
+                    let reason = error.to_string();
+                    sent.publication.undelivered(sent.chunk, sent.bytes, reason.clone());
+                    return Err(Halt::Undelivered { chunk: sent.chunk, reason });
+                }
+            }
+        }
+    }
+}
+
+impl Drop for ChunkProducer {
+    /// What is still queued belongs to runs that have given up: their chunks are sent again by the next run.
+    fn drop(&mut self) {
+        self.inner.purge(rdkafka::producer::PurgeConfig::default().queue().inflight());
+    }
+}
