@@ -9,6 +9,7 @@ pub(crate) mod reference;
 mod scan;
 #[cfg(test)]
 mod tests;
+mod wire;
 
 pub use cut::{CUTTER_VERSION, CutTotals, Cutter, Limits, OVERLONG_KEPT};
 pub use envelope::{Envelope, EnvelopeError, SCHEMA as ENVELOPE_SCHEMA};

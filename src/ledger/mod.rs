@@ -6,6 +6,6 @@ mod state;
 mod totals;
 
 pub use fence::Fence;
-pub use progress::Progress;
+pub use progress::{Committable, Finish, Progress};
 pub use state::{JobState, Move, Published, Refused, UnknownState};
 pub use totals::{Crossing, Judgement, Stated, Terms, Totals, crossings, judge};

@@ -1,5 +1,174 @@
 //! How far one assignment of one partition may be committed: the longest prefix of deliveries that are finished.
 
-/// See the module.
+use std::collections::VecDeque;
+
+use crate::chunk::ChunkId;
+
+/// How far a partition may be committed.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Committable {
+    /// Of the first delivery that is not finished, or the one after the last.
+    pub next_offset: i64,
+    /// The last chunk of the prefix that has a ledger row: the commit's metadata names it, so that whoever is
+    /// assigned the partition next can tell whether Postgres still knows what Kafka believes to be loaded.
+    pub last_in_ledger: Option<ChunkId>,
+}
+
+/// Deliveries of one assignment. Offsets begin in ascending order, with holes (compaction, transaction markers), and
+/// finish in any order.
 #[derive(Debug, Default)]
-pub struct Progress {}
+pub struct Progress {
+    /// Begun and not in the prefix, ascending.
+    open: VecDeque<Entry>,
+    committable: Option<Committable>,
+    last_begun: Option<i64>,
+}
+
+#[derive(Debug)]
+struct Entry {
+    offset: i64,
+    finished: Option<Finish>,
+}
+
+/// What became of a delivery.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Finish {
+    /// Its ledger row exists.
+    InLedger(ChunkId),
+    /// It is accounted for elsewhere: a dead letter, an owed chunk, an ended job.
+    Elsewhere,
+}
+
+impl Progress {
+    /// A delivery has been taken. One at or below an earlier one is a redelivery, which changes nothing.
+    pub fn begin(&mut self, offset: i64) {
+        if self.last_begun.is_none_or(|last| offset > last) {
+            self.last_begun = Some(offset);
+            self.open.push_back(Entry { offset, finished: None });
+        }
+    }
+
+    /// A delivery is done with. One that was not begun, or is finished already, changes nothing.
+    pub fn finish(&mut self, offset: i64, what: Finish) {
+        let Ok(place) = self.open.binary_search_by_key(&offset, |entry| entry.offset) else { return };
+        self.open[place].finished.get_or_insert(what);
+        while let Some(Entry { offset, finished: Some(finish) }) = self.open.front() {
+            let before = self.committable.and_then(|so_far| so_far.last_in_ledger);
+            let last_in_ledger = match finish {
+                Finish::InLedger(chunk) => Some(*chunk),
+                Finish::Elsewhere => before,
+            };
+            self.committable = Some(Committable { next_offset: offset + 1, last_in_ledger });
+            self.open.pop_front();
+        }
+    }
+
+    /// `None` while nothing of this assignment may be committed.
+    pub fn committable(&self) -> Option<Committable> {
+        self.committable
+    }
+
+    /// Whether everything that was begun is finished.
+    pub fn is_idle(&self) -> bool {
+        self.open.is_empty()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::chunk::{JobId, Seq};
+    use proptest::prelude::*;
+
+    fn chunk(offset: i64) -> ChunkId {
+        ChunkId { job: JobId(1), seq: Seq(offset as u32) }
+    }
+
+    fn done(offset: i64) -> Finish {
+        Finish::InLedger(chunk(offset))
+    }
+
+    #[test]
+    fn what_finishes_out_of_order_waits_for_what_came_before() {
+        let mut progress = Progress::default();
+        [10, 11, 15].into_iter().for_each(|offset| progress.begin(offset));
+        progress.finish(15, done(15));
+        progress.finish(11, done(11));
+        assert_eq!(progress.committable(), None);
+        progress.finish(10, done(10));
+        assert_eq!(progress.committable(), Some(Committable { next_offset: 16, last_in_ledger: Some(chunk(15)) }));
+        assert!(progress.is_idle());
+    }
+
+    #[test]
+    fn a_dead_letter_moves_the_offset_but_not_the_proof() {
+        let mut progress = Progress::default();
+        [0, 1].into_iter().for_each(|offset| progress.begin(offset));
+        progress.finish(0, done(0));
+        progress.finish(1, Finish::Elsewhere);
+        assert_eq!(progress.committable(), Some(Committable { next_offset: 2, last_in_ledger: Some(chunk(0)) }));
+    }
+
+    /// Everything that was begun, in order; walks the whole of it each time.
+    #[derive(Default)]
+    struct Naive {
+        begun: Vec<i64>,
+        finished: Vec<(i64, Finish)>,
+    }
+
+    impl Naive {
+        fn committable(&self) -> Option<Committable> {
+            let mut so_far: Option<Committable> = None;
+            for offset in &self.begun {
+                let Some((_, finish)) = self.finished.iter().find(|(done, _)| done == offset) else { break };
+                let last_in_ledger = match finish {
+                    Finish::InLedger(chunk) => Some(*chunk),
+                    Finish::Elsewhere => so_far.and_then(|c| c.last_in_ledger),
+                };
+                so_far = Some(Committable { next_offset: offset + 1, last_in_ledger });
+            }
+            so_far
+        }
+    }
+
+    #[derive(Debug, Clone)]
+    enum Action {
+        Begin(i64),
+        Finish(i64, bool),
+    }
+
+    fn actions() -> impl Strategy<Value = Vec<Action>> {
+        let action = prop_oneof![
+            (0..40i64).prop_map(Action::Begin),
+            (0..40i64, any::<bool>()).prop_map(|(o, l)| Action::Finish(o, l))
+        ];
+        prop::collection::vec(action, 0..120)
+    }
+
+    proptest! {
+        #[test]
+        fn progress_agrees_with_a_naive_walk(actions in actions()) {
+            let (mut progress, mut naive) = (Progress::default(), Naive::default());
+            for action in actions {
+                match action {
+                    Action::Begin(offset) => {
+                        progress.begin(offset);
+                        if naive.begun.last().is_none_or(|last| offset > *last) {
+                            naive.begun.push(offset);
+                        }
+                    }
+                    Action::Finish(offset, in_ledger) => {
+                        let finish = if in_ledger { done(offset) } else { Finish::Elsewhere };
+                        progress.finish(offset, finish);
+                        let known = naive.begun.contains(&offset);
+                        if known && !naive.finished.iter().any(|(done, _)| *done == offset) {
+                            naive.finished.push((offset, finish));
+                        }
+                    }
+                }
+                prop_assert_eq!(progress.committable(), naive.committable());
+                prop_assert_eq!(progress.is_idle(), naive.finished.len() == naive.begun.len());
+            }
+        }
+    }
+}

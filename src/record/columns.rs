@@ -1,6 +1,8 @@
 //! Which cell of a record belongs to which field of the feed.
 
-use crate::feed::Feed;
+use super::{Reader, RecordFault};
+use crate::chunk::OVERLONG_KEPT;
+use crate::feed::{Delimited, Feed, Layout};
 
 /// Fields bound to columns: by name where the layout has a header, else by order.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -28,8 +30,46 @@ pub enum HeaderFault {
 
 impl Columns {
     /// `header` is the raw header record (a chunk's context), empty where the layout has none.
+    ///
+    /// Names match exactly. A column that the feed does not know may stand twice, one that it knows may not.
     pub fn bind(feed: &Feed, header: &[u8]) -> Result<Self, HeaderFault> {
-        let _ = (feed, header);
-        todo!()
+        let Layout::Delimited(layout) = &feed.layout;
+        if !layout.header {
+            let width = feed.fields.len();
+            return Ok(Self { width, of_field: (0..width).collect(), unknown: Vec::new() });
+        }
+        let names = names(layout, header)?;
+        let mut missing = Vec::new();
+        let mut of_field = Vec::with_capacity(feed.fields.len());
+        for field in &feed.fields {
+            let mut columns = (0..names.len()).filter(|&column| names[column] == field.name);
+            match (columns.next(), columns.next()) {
+                (Some(_), Some(_)) => return Err(HeaderFault::Twice(field.name.clone())),
+                (Some(column), None) => of_field.push(column),
+                (None, _) => missing.push(field.name.clone()),
+            }
+        }
+        if !missing.is_empty() {
+            return Err(HeaderFault::Missing(missing));
+        }
+        let width = names.len();
+        let known = |name: &String| feed.fields.iter().any(|field| field.name == *name);
+        let unknown = names.into_iter().filter(|name| !known(name)).collect();
+        Ok(Self { width, of_field, unknown })
     }
+}
+
+/// The header's cells.
+fn names(layout: &Delimited, header: &[u8]) -> Result<Vec<String>, HeaderFault> {
+    let unreadable = |why: &str| HeaderFault::Unreadable(why.to_owned());
+    if header.len() >= OVERLONG_KEPT && !header.ends_with(b"\n") {
+        return Err(unreadable("its line is too long"));
+    }
+    let mut reader = Reader::over(layout, usize::MAX, header);
+    let Some((record, fault)) = reader.next_record() else { return Err(HeaderFault::Absent) };
+    if fault == Some(RecordFault::UnclosedQuote) {
+        return Err(unreadable("it opens a quote that does not close"));
+    }
+    let name = |column| String::from_utf8(record.cell(column).to_vec()).map_err(|_| unreadable("it is not UTF-8"));
+    (0..record.len()).map(name).collect()
 }

@@ -2,6 +2,9 @@
 
 mod columns;
 mod delimited;
+mod marks;
+#[cfg(test)]
+mod tests;
 
 pub use columns::{Columns, HeaderFault};
 pub use delimited::{Reader, Record};

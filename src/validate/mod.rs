@@ -1,1 +1,152 @@
 //! A member of the consumer group: takes chunk messages, judges them, hands them to loaders.
+//!
+//! | part | turns | into |
+//! |---|---|---|
+//! | `consumer` | the group's partitions | deliveries, as long as their lane has room; finished ones into commits |
+//! | `lane` | a delivery | a chunk that is loaded, or a dead letter |
+//! | `judge` | an envelope and its job's plan | a judged chunk |
+//! | `assignment` | what happens to deliveries | how far a partition may be committed |
+//!
+//! A delivery counts as finished only when its fate is on disk: its transaction committed, its dead letter
+//! acknowledged. Whatever is given up on the way comes again, and the ledger knows it.
+
+mod assignment;
+mod budget;
+mod consumer;
+mod dead_letters;
+mod judge;
+mod lane;
+mod loaders;
+mod member;
+mod plans;
+mod pool;
+mod proof;
+mod ready;
+mod rebalance;
+
+use std::sync::Arc;
+
+use tokio::sync::mpsc::{self, UnboundedReceiver};
+use tokio::task::{JoinError, JoinSet};
+
+use crate::chunk::Lane;
+use crate::settings::Settings;
+use crate::shutdown::{self, Shutdown};
+use crate::{postgres, topics};
+use consumer::Intake;
+use dead_letters::DeadLetters;
+use judge::Buffers;
+use lane::{Delivered, LaneWorks};
+use loaders::Loaders;
+use plans::Plans;
+use pool::Pool;
+use proof::Ledger;
+
+/// Why a validator ends although nobody asked it to.
+#[derive(Debug, thiserror::Error)]
+pub enum ValidateError {
+    /// In people's words.
+    #[error("{0}")]
+    Settings(String),
+    #[error("the Postgres URL cannot be read: {0}")]
+    Postgres(#[from] sqlx::Error),
+    #[error("a Kafka client cannot be made: {0}")]
+    Kafka(#[from] rdkafka::error::KafkaError),
+    #[error("worker threads cannot be started: {0}")]
+    Threads(String),
+    /// A defect of this program. Nothing is lost: another start goes on where the offsets stand.
+    #[error("a part of the validator broke down ({0}); start it again: it goes on where it stood")]
+    Broken(String),
+}
+
+/// Checks and loads chunks until `shutdown` is due; returns once what was in flight is finished or given up, the
+/// offsets are committed and the group is left. Waits, and says so, while Kafka, its topics or Postgres are not there.
+pub async fn run(settings: Settings, mut shutdown: Shutdown) -> Result<(), ValidateError> {
+    topics::room_for_chunks(&settings.ingest).map_err(ValidateError::Settings)?;
+    let pool = postgres::pool(&settings.postgres, "fabric validate")?;
+    let Some(partitions) = ready::wait(&settings, &pool, &mut shutdown).await else { return Ok(()) };
+
+    let dead_letters = Arc::new(DeadLetters::new(&settings.kafka, pool.clone())?);
+    let plans = Arc::new(Plans::new(pool.clone()));
+    let buffers = Arc::new(Buffers::default());
+    let works = |lane| {
+        works(&settings, lane, Arc::clone(&plans), Arc::clone(&dead_letters), Arc::clone(&buffers)).map(Arc::new)
+    };
+    let works = [works(Lane::Normal)?, works(Lane::High)?];
+
+    let (deliver, delivered) = mpsc::unbounded_channel();
+    let (trigger, stop) = shutdown::channel();
+    let ledger = Ledger { pool: pool.clone(), runtime: tokio::runtime::Handle::current() };
+    let intake = Intake { settings, shutdown: stop, ledger, deliver, partitions };
+    let thread = std::thread::Builder::new()
+        .name("fabric-consumer".into())
+        .spawn(move || consumer::run(&intake))
+        .map_err(|error| ValidateError::Threads(error.to_string()))?;
+
+    let outcome = work(works, delivered, shutdown, trigger).await;
+    // The channel is closed, so the thread is at its last line: joining it takes no time.
+    let joined = tokio::task::spawn_blocking(move || thread.join()).await;
+    pool.close().await;
+    match joined {
+        Ok(Ok(())) => outcome,
+        _ => Err(ValidateError::Broken("the polling thread panicked".into())),
+    }
+}
+
+/// Works on deliveries, each in a task of its own, until the polling thread has ended.
+async fn work(
+    works: [Arc<LaneWorks>; 2],
+    mut delivered: UnboundedReceiver<Delivered>,
+    mut shutdown: Shutdown,
+    trigger: shutdown::Trigger,
+) -> Result<(), ValidateError> {
+    let mut tasks = JoinSet::new();
+    let mut outcome = Ok(());
+    let mut asked = false;
+    loop {
+        tokio::select! {
+            next = delivered.recv() => {
+                let Some(next) = next else { break };
+                let works = Arc::clone(&works[next.ticket.assignment.lane as usize]);
+                tasks.spawn(async move { works.handle(next).await });
+            }
+            Some(ended) = tasks.join_next(), if !tasks.is_empty() => {
+                if let Err(broken) = ended.map_err(broken) {
+                    outcome = Err(broken);
+                    trigger.fire();
+                }
+            }
+            () = shutdown.due(), if !asked => {
+                asked = true;
+                trigger.fire();
+            }
+        }
+    }
+    // Given up: a transaction in flight is rolled back with its connection.
+    tasks.shutdown().await;
+    outcome
+}
+
+fn broken(error: JoinError) -> ValidateError {
+    ValidateError::Broken(error.to_string())
+}
+
+/// Workers and loaders of one lane: the high one has its own, so that a backlog of normal chunks never delays it.
+fn works(
+    settings: &Settings,
+    lane: Lane,
+    plans: Arc<Plans>,
+    dead_letters: Arc<DeadLetters>,
+    buffers: Arc<Buffers>,
+) -> Result<LaneWorks, ValidateError> {
+    let validate = &settings.validate;
+    let (workers, loaders, thread_name) = match lane {
+        Lane::Normal => (validate.workers, validate.loaders, "judge"),
+        Lane::High => (validate.high_workers, validate.high_loaders, "judge-high"),
+    };
+    let pool = Pool::new(thread_name, workers).map_err(|error| ValidateError::Threads(error.to_string()))?;
+    let place = ready::place();
+    let names = (0..loaders.max(1)).map(|number| format!("fabric loader {place}/{}{number}", &lane.as_str()[..1]));
+    let loaders = Loaders::new(&settings.postgres, &settings.load, names.collect());
+    Ok(LaneWorks { pool, loaders, buffers, plans, dead_letters })
+}

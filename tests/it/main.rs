@@ -1,4 +1,9 @@
 //! Integration tests against the real Kafka, Postgres and Redis of `dev/stack`.
 
 mod database;
+mod jobs;
+mod kafka;
 mod load;
+mod steward;
+mod topics_of_own;
+mod validate;

@@ -1,0 +1,143 @@
+//! One partition while it is assigned to this member: what is in flight of it, and whether it still may be worked on.
+//!
+//! A partition that goes and comes back is another [`Assignment`]: what was in flight of the first can never move the
+//! offsets of the second.
+
+use std::sync::atomic::{AtomicU8, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::thread::Thread;
+
+use super::budget::Share;
+use crate::chunk::Lane;
+use crate::ledger::{Committable, Finish, Progress};
+
+/// Whether chunks of a partition may be taken and worked on.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[repr(u8)]
+pub enum Standing {
+    /// Its last commit is being compared with the ledger; nothing is taken yet.
+    Proving = 0,
+    Open = 1,
+    /// Kafka knows of loaded chunks that Postgres does not; nothing is taken.
+    Refused = 2,
+    /// Revoked, lost, or the process ends: what is in flight is given up at its next step.
+    Over = 3,
+}
+
+#[derive(Debug)]
+pub struct Assignment {
+    pub lane: Lane,
+    pub topic: Arc<str>,
+    pub partition: i32,
+    standing: AtomicU8,
+    progress: Mutex<Progress>,
+    poller: Thread,
+}
+
+impl Assignment {
+    pub fn new(lane: Lane, topic: Arc<str>, partition: i32, poller: Thread) -> Arc<Self> {
+        let standing = AtomicU8::new(Standing::Proving as u8);
+        Arc::new(Self { lane, topic, partition, standing, progress: Mutex::default(), poller })
+    }
+
+    pub fn standing(&self) -> Standing {
+        match self.standing.load(Ordering::Acquire) {
+            0 => Standing::Proving,
+            1 => Standing::Open,
+            2 => Standing::Refused,
+            _ => Standing::Over,
+        }
+    }
+
+    /// Moves on, unless it is over already.
+    pub fn set_standing(&self, standing: Standing) {
+        let moved = self.standing.fetch_update(Ordering::AcqRel, Ordering::Acquire, |now| {
+            (now != Standing::Over as u8).then_some(standing as u8)
+        });
+        if moved.is_ok() {
+            self.poller.unpark();
+        }
+    }
+
+    pub fn is_over(&self) -> bool {
+        self.standing() == Standing::Over
+    }
+
+    /// Takes a delivery of this partition.
+    pub fn begin(self: &Arc<Self>, offset: i64, share: Share) -> Ticket {
+        self.progress().begin(offset);
+        Ticket { assignment: Arc::clone(self), offset, _share: share }
+    }
+
+    pub fn committable(&self) -> Option<Committable> {
+        self.progress().committable()
+    }
+
+    pub fn is_idle(&self) -> bool {
+        self.progress().is_idle()
+    }
+
+    /// Each change of it is complete before anything could panic, so a poisoned one is as good.
+    fn progress(&self) -> MutexGuard<'_, Progress> {
+        self.progress.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// A delivery in flight. Dropped without [`Ticket::finish`] it stays unfinished: its offset is never committed by this
+/// assignment, and Kafka delivers it again to the next.
+#[derive(Debug)]
+pub struct Ticket {
+    pub assignment: Arc<Assignment>,
+    pub offset: i64,
+    _share: Share,
+}
+
+impl Ticket {
+    /// Whether working on it is of no use any more.
+    pub fn is_abandoned(&self) -> bool {
+        self.assignment.is_over()
+    }
+
+    pub fn finish(self, what: Finish) {
+        self.assignment.progress().finish(self.offset, what);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::validate::budget::Budget;
+
+    fn assignment() -> Arc<Assignment> {
+        Assignment::new(Lane::Normal, "t".into(), 3, std::thread::current())
+    }
+
+    #[test]
+    fn a_delivery_of_an_earlier_assignment_cannot_move_a_later_one() {
+        let budget = Budget::new(1, std::thread::current());
+        let (first, second) = (assignment(), assignment());
+        let stale = first.begin(7, budget.take(1));
+        let fresh = second.begin(7, budget.take(1));
+        first.set_standing(Standing::Over);
+        assert!(stale.is_abandoned() && !fresh.is_abandoned());
+        stale.finish(Finish::Elsewhere);
+        assert_eq!(second.committable(), None);
+    }
+
+    #[test]
+    fn what_is_over_stays_over() {
+        let assignment = assignment();
+        assignment.set_standing(Standing::Over);
+        assignment.set_standing(Standing::Open);
+        assert!(assignment.is_over());
+    }
+
+    #[test]
+    fn a_dropped_ticket_is_never_committed() {
+        let budget = Budget::new(1, std::thread::current());
+        let assignment = assignment();
+        drop(assignment.begin(1, budget.take(1)));
+        assert_eq!(assignment.committable(), None);
+        assert!(!assignment.is_idle() && budget.has_room());
+    }
+}

@@ -1,0 +1,363 @@
+//! The polling thread: takes messages while their lane has room, serves the group all the while, commits what is done.
+//!
+//! Each partition has a queue of its own, which is simply not asked while its lane is full; the consumer's main queue,
+//! which carries the group's events, is asked on every turn. The queue is split off before the partition is assigned:
+//! librdkafka leaves a queue alone that the application has forwarded (`RD_KAFKA_Q_F_FWD_APP`), so no message ever comes
+//! by the main queue, where it could overtake or be overtaken.
+
+use std::sync::Arc;
+use std::thread;
+use std::time::{Duration, Instant};
+
+use rdkafka::consumer::base_consumer::PartitionQueue;
+use rdkafka::consumer::{BaseConsumer, CommitMode, Consumer};
+use rdkafka::error::{KafkaError, RDKafkaErrorCode};
+use rdkafka::message::Message;
+use rdkafka::topic_partition_list::{Offset, TopicPartitionList};
+use tokio::sync::mpsc::UnboundedSender;
+use tracing::{debug, error, info, warn};
+
+use super::assignment::{Assignment, Standing};
+use super::budget::Budget;
+use super::lane::Delivered;
+use super::member;
+use super::proof::{self, Ledger};
+use super::rebalance::{Mailbox, Rebalance};
+use crate::chunk::{ChunkId, Lane};
+use crate::kafka;
+use crate::retry::Waits;
+use crate::settings::Settings;
+use crate::shutdown::Shutdown;
+
+/// The thread is woken by messages, events and bytes that come back; it looks by itself this often.
+const IDLE: Duration = Duration::from_millis(50);
+const COMMIT_INTERVAL: Duration = Duration::from_millis(500);
+/// Between two warnings of the same trouble.
+const COMPLAINT_INTERVAL: Duration = Duration::from_secs(10);
+
+/// What the polling thread is given.
+pub struct Intake {
+    pub settings: Settings,
+    pub shutdown: Shutdown,
+    pub ledger: Ledger,
+    /// Bounded by the lanes' budgets.
+    pub deliver: UnboundedSender<Delivered>,
+    /// Of both lanes together.
+    pub partitions: i32,
+}
+
+/// A partition that this member holds.
+struct Held {
+    assignment: Arc<Assignment>,
+    queue: PartitionQueue<Mailbox>,
+    /// What the last commit, ours or an earlier member's, said.
+    committed: Option<i64>,
+    proof: Option<ChunkId>,
+}
+
+/// One membership of the group.
+struct Member<'i> {
+    intake: &'i Intake,
+    consumer: Arc<BaseConsumer<Mailbox>>,
+    budgets: [Arc<Budget>; 2],
+    held: Vec<Held>,
+    /// Where the next sweep over the partitions begins.
+    turn: usize,
+    committed_at: Instant,
+    complained_at: Option<Instant>,
+}
+
+/// Consumes until shutdown is due and everything in flight is finished or given up. A consumer that cannot go on is made
+/// anew: its partitions begin at what was committed.
+pub fn run(intake: &Intake) {
+    let bytes = intake.settings.validate.queue_bytes;
+    let budgets = Lane::ALL.map(|_| Budget::new(bytes, thread::current()));
+    let mut waits = Waits::new(Duration::from_millis(200), Duration::from_secs(5));
+    while !intake.shutdown.is_due() {
+        let lived = Instant::now();
+        let ended = Member::join(intake, budgets.clone()).and_then(Member::consume);
+        let Err(fault) = ended else { return };
+        if lived.elapsed() > Duration::from_secs(60) {
+            waits.reset();
+        }
+        let wait = waits.next_wait();
+        warn!(error = kafka::describe(&fault, &intake.settings.kafka), ?wait, "the consumer is made anew");
+        thread::park_timeout(wait);
+    }
+}
+
+impl<'i> Member<'i> {
+    fn join(intake: &'i Intake, budgets: [Arc<Budget>; 2]) -> Result<Self, KafkaError> {
+        let config = member::consumer_config(&intake.settings, intake.partitions);
+        let mut consumer: BaseConsumer<Mailbox> = config.create_with_context(Mailbox::default())?;
+        let poller = thread::current();
+        consumer.set_nonempty_callback(move || poller.unpark());
+        let topics = Lane::ALL.map(|lane| intake.settings.kafka.lane_topic(lane));
+        consumer.subscribe(&topics.each_ref().map(String::as_str))?;
+        info!(group = member::group(&intake.settings), "joining the group");
+        Ok(Self {
+            intake,
+            consumer: Arc::new(consumer),
+            budgets,
+            held: vec![],
+            turn: 0,
+            committed_at: Instant::now(),
+            complained_at: None,
+        })
+    }
+
+    /// Ends once shutdown is due and the group is left.
+    fn consume(mut self) -> Result<(), KafkaError> {
+        let outcome = self.turns();
+        if let Err(fault) = &outcome {
+            debug!(%fault, "giving up what is in flight");
+        }
+        self.leave();
+        outcome
+    }
+
+    fn turns(&mut self) -> Result<(), KafkaError> {
+        while !self.intake.shutdown.is_due() {
+            self.serve_group()?;
+            let mut taken = self.take(Lane::High)?;
+            taken += self.take(Lane::Normal)?;
+            self.commit_now_and_then();
+            if taken == 0 {
+                thread::park_timeout(IDLE);
+            }
+        }
+        self.drain()
+    }
+
+    /// Lets what is in flight finish within the grace period, as a member of the group until the end.
+    fn drain(&mut self) -> Result<(), KafkaError> {
+        let deadline = Instant::now() + self.intake.settings.validate.grace;
+        while !self.held.iter().all(|held| held.assignment.is_idle()) && Instant::now() < deadline {
+            self.serve_group()?;
+            self.commit_now_and_then();
+            thread::park_timeout(IDLE);
+        }
+        Ok(())
+    }
+
+    /// Commits what is done, gives up the rest, and leaves the group. The consumer is closed by its last reference, here.
+    fn leave(mut self) {
+        self.held.iter().for_each(|held| held.assignment.set_standing(Standing::Over));
+        let all: Vec<usize> = (0..self.held.len()).collect();
+        self.commit(&all, CommitMode::Sync);
+        self.consumer.context().close();
+        self.held.clear();
+        info!("leaving the group");
+    }
+
+    /// Hears what the group and librdkafka have to say, and acts on it.
+    fn serve_group(&mut self) -> Result<(), KafkaError> {
+        let outcome = self.consumer.poll(Duration::ZERO).map(|outcome| outcome.map(|message| message.offset()));
+        match outcome {
+            None => {}
+            // See the module: it cannot be. What could not be in order is begun anew.
+            Some(Ok(offset)) => {
+                error!(offset, "a message came by the queue of events");
+                return Err(KafkaError::MessageConsumption(RDKafkaErrorCode::BadMessage));
+            }
+            Some(Err(fault @ KafkaError::MessageConsumptionFatal(_))) => return Err(fault),
+            Some(Err(fault)) => self.complain(&fault),
+        }
+        let consumer = Arc::clone(&self.consumer);
+        while let Some(rebalance) = consumer.context().next() {
+            match rebalance {
+                Rebalance::Assign(partitions) => self.assign(&partitions)?,
+                Rebalance::Revoke(partitions) => self.revoke(&partitions)?,
+            }
+        }
+        Ok(())
+    }
+
+    /// librdkafka goes on by itself; people are told now and then.
+    fn complain(&mut self, fault: &KafkaError) {
+        if self.complained_at.is_none_or(|at| at.elapsed() > COMPLAINT_INTERVAL) {
+            self.complained_at = Some(Instant::now());
+            warn!(error = kafka::describe(fault, &self.intake.settings.kafka), "Kafka is in trouble: waiting for it");
+        }
+    }
+
+    /// Takes at most one message of each partition of a lane, while the lane has room.
+    fn take(&mut self, lane: Lane) -> Result<usize, KafkaError> {
+        let budget = Arc::clone(&self.budgets[lane as usize]);
+        self.turn = self.turn.wrapping_add(1);
+        let mut taken = 0;
+        let mut gap = None;
+        for step in 0..self.held.len() {
+            let place = (self.turn + step) % self.held.len();
+            let Held { assignment, queue, .. } = &self.held[place];
+            if assignment.lane != lane || assignment.standing() != Standing::Open || !budget.has_room() {
+                continue;
+            }
+            match queue.poll(Duration::ZERO) {
+                None => {}
+                Some(Ok(message)) => {
+                    let share = budget.take(message.payload_len());
+                    let ticket = assignment.begin(message.offset(), share);
+                    // The receiver is gone only when the process ends; then the ticket stays unfinished.
+                    let _ = self.intake.deliver.send(Delivered { message: message.detach(), ticket });
+                    taken += 1;
+                }
+                Some(Err(KafkaError::MessageConsumption(RDKafkaErrorCode::AutoOffsetReset))) => gap = Some(place),
+                Some(Err(fault @ KafkaError::MessageConsumptionFatal(_))) => return Err(fault),
+                Some(Err(fault)) => warn!(partition = assignment.partition, %fault, "a partition is in trouble"),
+            }
+        }
+        if let Some(place) = gap {
+            self.begin_anew(place)?;
+        }
+        Ok(taken)
+    }
+
+    /// Begins partitions where the group's commits stand; the first chunk where there is none.
+    fn assign(&mut self, partitions: &[(String, i32)]) -> Result<(), KafkaError> {
+        let mut list = TopicPartitionList::new();
+        for (topic, partition) in partitions {
+            list.add_partition(topic, *partition);
+        }
+        let list = member::committed(&self.consumer, list)?;
+        let committed: Vec<_> = list.elements().iter().map(|e| (e.offset(), proof::read(e.metadata()))).collect();
+        for (element, (offset, _)) in list.elements().iter_mut().zip(&committed) {
+            let start = if matches!(offset, Offset::Offset(_)) { *offset } else { Offset::Beginning };
+            element.set_offset(start)?;
+            element.set_metadata("");
+        }
+        let mut added: Vec<Held> = vec![];
+        for ((topic, partition), (offset, proof)) in partitions.iter().zip(committed) {
+            let committed = if let Offset::Offset(next) = offset { Some(next) } else { None };
+            added.push(self.hold(topic, *partition, committed, proof)?);
+        }
+        self.consumer.incremental_assign(&list)?;
+        info!(partitions = member::listed(partitions), "partitions assigned");
+        self.open(added);
+        Ok(())
+    }
+
+    fn hold(
+        &self,
+        topic: &str,
+        partition: i32,
+        committed: Option<i64>,
+        proof: Option<ChunkId>,
+    ) -> Result<Held, KafkaError> {
+        let lanes = Lane::ALL.into_iter();
+        let lane = lanes.filter(|lane| self.intake.settings.kafka.lane_topic(*lane) == topic).next_back();
+        let unknown = || KafkaError::Subscription(format!("{topic} partition {partition} is not ours"));
+        let mut queue = self.consumer.split_partition_queue(topic, partition).ok_or_else(unknown)?;
+        let poller = thread::current();
+        queue.set_nonempty_callback(move || poller.unpark());
+        let assignment = Assignment::new(lane.ok_or_else(unknown)?, topic.into(), partition, thread::current());
+        Ok(Held { assignment, queue, committed, proof })
+    }
+
+    /// Partitions are taken from once the ledger agrees with the chunk that their last commit names.
+    fn open(&mut self, added: Vec<Held>) {
+        for held in added {
+            match held.proof {
+                None => held.assignment.set_standing(Standing::Open),
+                Some(chunk) => self.intake.ledger.prove(chunk, Arc::clone(&held.assignment)),
+            }
+            self.held.push(held);
+        }
+    }
+
+    /// Stops handing out, lets what is in flight finish for half a session, commits, lets go. What is lost already is
+    /// another's: its offsets are not ours to commit.
+    fn revoke(&mut self, partitions: &[(String, i32)]) -> Result<(), KafkaError> {
+        let lost = self.consumer.assignment_lost();
+        let (going, staying): (Vec<Held>, Vec<Held>) = std::mem::take(&mut self.held).into_iter().partition(|held| {
+            partitions.iter().any(|(topic, p)| **topic == *held.assignment.topic && *p == held.assignment.partition)
+        });
+        // The going ones first, so that their places are known; nothing is taken while this function runs.
+        let places: Vec<usize> = (0..going.len()).collect();
+        self.held = going;
+        if !lost {
+            let settings = &self.intake.settings.validate;
+            let deadline = Instant::now() + (settings.session_timeout / 2).min(settings.grace);
+            while !self.held.iter().all(|held| held.assignment.is_idle()) && Instant::now() < deadline {
+                thread::park_timeout(IDLE);
+            }
+        }
+        let given_up = self.held.iter().filter(|held| !held.assignment.is_idle()).count();
+        self.held.iter().for_each(|held| held.assignment.set_standing(Standing::Over));
+        if !lost {
+            self.commit(&places, CommitMode::Sync);
+        }
+        let mut list = TopicPartitionList::new();
+        for (topic, partition) in partitions {
+            list.add_partition(topic, *partition);
+        }
+        self.held = staying;
+        self.consumer.incremental_unassign(&list)?;
+        info!(partitions = member::listed(partitions), lost, with_chunks_given_up = given_up, "partitions revoked");
+        Ok(())
+    }
+
+    /// The next message of a partition is gone from its log (or its topic was made anew): says so, and begins at what is
+    /// there. What is loaded already is found in the ledger; what is missing makes its job incomplete.
+    fn begin_anew(&mut self, place: usize) -> Result<(), KafkaError> {
+        let Held { assignment, committed, proof, .. } = self.held.swap_remove(place);
+        assignment.set_standing(Standing::Over);
+        let (topic, partition) = (Arc::clone(&assignment.topic), assignment.partition);
+        let next = assignment.committable().map(|done| done.next_offset).or(committed);
+        let log = self.consumer.fetch_watermarks(&topic, partition, kafka::ANSWER_TIMEOUT);
+        let (first, end) = log.unwrap_or((-1, -1));
+        let gap = format!(
+            "a gap in {topic} partition {partition}: the group had finished up to offset {}, the log now has {first} to \
+             {end}. Messages between were deleted before they were read, or the topic was made anew",
+            next.map_or("none".into(), |next| next.to_string())
+        );
+        error!("{gap}");
+        if let Some(chunk) = proof {
+            self.intake.ledger.note(chunk.job, gap);
+        }
+        let mut list = TopicPartitionList::new();
+        list.add_partition(&topic, partition);
+        self.consumer.incremental_unassign(&list)?;
+        let held = self.hold(&topic, partition, None, None)?;
+        list.set_all_offsets(Offset::Beginning)?;
+        self.consumer.incremental_assign(&list)?;
+        self.open(vec![held]);
+        Ok(())
+    }
+
+    fn commit_now_and_then(&mut self) {
+        if self.committed_at.elapsed() < COMMIT_INTERVAL {
+            return;
+        }
+        self.committed_at = Instant::now();
+        if self.consumer.context().take_commit_failure() {
+            self.held.iter_mut().for_each(|held| held.committed = None);
+        }
+        let all: Vec<usize> = (0..self.held.len()).collect();
+        self.commit(&all, CommitMode::Async);
+    }
+
+    /// Commits what has moved since the last time.
+    fn commit(&mut self, places: &[usize], mode: CommitMode) {
+        let mut list = TopicPartitionList::new();
+        for place in places {
+            let held = &mut self.held[*place];
+            let Some(done) = held.assignment.committable() else { continue };
+            if held.committed == Some(done.next_offset) {
+                continue;
+            }
+            held.committed = Some(done.next_offset);
+            held.proof = done.last_in_ledger.or(held.proof);
+            let mut element = list.add_partition(&held.assignment.topic, held.assignment.partition);
+            let set = element.set_offset(Offset::Offset(done.next_offset));
+            debug_assert!(set.is_ok(), "offsets are not negative");
+            element.set_metadata(held.proof.map(proof::write).unwrap_or_default());
+        }
+        if list.count() == 0 {
+            return;
+        }
+        if let Err(error) = self.consumer.commit(&list, mode) {
+            warn!(%error, "offsets were not committed: their chunks come again and are found in the ledger");
+        }
+    }
+}

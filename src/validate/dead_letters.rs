@@ -1,0 +1,151 @@
+//! Puts messages that cannot be used where people find them, unchanged, with the reason.
+
+use std::time::Duration;
+
+use rdkafka::ClientConfig;
+use rdkafka::error::KafkaError;
+use rdkafka::message::{Header, Headers, Message, OwnedHeaders, OwnedMessage};
+use rdkafka::producer::{FutureProducer, FutureRecord};
+use rdkafka::util::Timeout;
+use sqlx::PgPool;
+use tracing::{error, warn};
+
+use super::assignment::Ticket;
+use crate::chunk::JobId;
+use crate::jobs;
+use crate::kafka;
+use crate::ledger::Finish;
+use crate::retry::Waits;
+use crate::settings::KafkaSettings;
+
+/// Bytes of dead letters in the producer.
+const IN_FLIGHT_BYTES: usize = 16 << 20;
+
+/// Why a message cannot be used. The first word is the header `fabric-reason`, the text `fabric-detail`.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Reason {
+    pub word: &'static str,
+    pub detail: String,
+}
+
+impl Reason {
+    pub fn new(word: &'static str, detail: impl Into<String>) -> Self {
+        Self { word, detail: detail.into() }
+    }
+}
+
+pub struct DeadLetters {
+    producer: FutureProducer,
+    topic: String,
+    pool: PgPool,
+}
+
+impl DeadLetters {
+    pub fn new(settings: &KafkaSettings, pool: PgPool) -> Result<Self, KafkaError> {
+        let config: ClientConfig = kafka::producer_config(settings, "dead-letters", IN_FLIGHT_BYTES);
+        Ok(Self { producer: config.create()?, topic: settings.name("dead-letters"), pool })
+    }
+
+    /// Sends the message there and, once that is acknowledged, notes it against its job and counts it as finished.
+    /// `job` is given only where the message proved, by a token, to be of that job.
+    pub async fn bury(&self, message: &OwnedMessage, ticket: Ticket, job: Option<JobId>, reason: &Reason) {
+        let place = format!("{} partition {} offset {}", message.topic(), message.partition(), message.offset());
+        if !self.send(message, &ticket, reason, &place).await {
+            return;
+        }
+        error!(
+            topic = message.topic(),
+            partition = message.partition(),
+            offset = message.offset(),
+            job = job.map(|job| job.0),
+            reason = reason.word,
+            detail = reason.detail,
+            "a message cannot be used: it is in the dead letters"
+        );
+        if let Some(job) = job
+            && !self.note(job, &ticket, &format!("{place}: {}: {}", reason.word, reason.detail)).await
+        {
+            return;
+        }
+        ticket.finish(Finish::Elsewhere);
+    }
+
+    /// Tries until it is acknowledged. `false`: given up, since the partition is another's now.
+    async fn send(&self, message: &OwnedMessage, ticket: &Ticket, reason: &Reason, place: &str) -> bool {
+        let mut waits = Waits::new(Duration::from_millis(100), Duration::from_secs(5));
+        while !ticket.is_abandoned() {
+            let mut record: FutureRecord<'_, [u8], [u8]> =
+                FutureRecord::to(&self.topic).headers(headers(message, reason));
+            record.payload = message.payload();
+            record.key = message.key();
+            let Err((error, _)) = self.producer.send(record, Timeout::After(Duration::from_secs(5))).await else {
+                return true;
+            };
+            let wait = waits.next_wait();
+            warn!(%error, place, ?wait, "the dead letters do not take a message: trying again");
+            tokio::time::sleep(wait).await;
+        }
+        false
+    }
+
+    async fn note(&self, job: JobId, ticket: &Ticket, note: &str) -> bool {
+        let mut waits = Waits::new(Duration::from_millis(100), Duration::from_secs(5));
+        while !ticket.is_abandoned() {
+            let Err(error) = jobs::note(&self.pool, job, note).await else { return true };
+            let wait = waits.next_wait();
+            warn!(%error, %job, ?wait, "Postgres does not take a note on a job: trying again");
+            tokio::time::sleep(wait).await;
+        }
+        false
+    }
+}
+
+/// The message's own, then why, and where it stood.
+fn headers(message: &OwnedMessage, reason: &Reason) -> OwnedHeaders {
+    let mut headers = OwnedHeaders::new();
+    if let Some(own) = message.headers() {
+        for header in own.iter() {
+            headers = headers.insert(header);
+        }
+    }
+    let (partition, offset) = (message.partition().to_string(), message.offset().to_string());
+    let ours = [
+        ("fabric-reason", reason.word),
+        ("fabric-detail", reason.detail.as_str()),
+        ("fabric-topic", message.topic()),
+        ("fabric-partition", partition.as_str()),
+        ("fabric-offset", offset.as_str()),
+    ];
+    for (key, value) in ours {
+        headers = headers.insert(Header { key, value: Some(value) });
+    }
+    headers
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use rdkafka::Timestamp;
+
+    #[test]
+    fn a_dead_letter_keeps_its_headers_and_says_why_and_where_it_stood() {
+        let own = OwnedHeaders::new().insert(Header { key: "job", value: Some("7") });
+        let message = OwnedMessage::new(None, None, "f.chunks.high".into(), Timestamp::NotAvailable, 3, 42, Some(own));
+        let headers = headers(&message, &Reason::new("unknown", "there is no job 7"));
+        let text: Vec<_> = headers
+            .iter()
+            .map(|h| format!("{}={}", h.key, String::from_utf8_lossy(h.value.unwrap_or_default())))
+            .collect();
+        assert_eq!(
+            text,
+            [
+                "job=7",
+                "fabric-reason=unknown",
+                "fabric-detail=there is no job 7",
+                "fabric-topic=f.chunks.high",
+                "fabric-partition=3",
+                "fabric-offset=42"
+            ]
+        );
+    }
+}

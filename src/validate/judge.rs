@@ -1,0 +1,67 @@
+//! Turns an envelope and its job's plan into a judged chunk, ready to load. No I/O.
+
+use std::sync::{Arc, Mutex, PoisonError};
+
+use crate::chunk::Envelope;
+use crate::config::FeedVersion;
+use crate::load::encode::RowEncoder;
+use crate::load::{Delivery, JudgedChunk};
+use crate::record::{Columns, HeaderFault};
+use crate::rules::Scratch;
+
+/// Buffers that go round: taken by a worker, given back once its chunk is loaded.
+#[derive(Default)]
+pub struct Buffers {
+    rows: Mutex<Vec<Vec<u8>>>,
+    scratch: Mutex<Vec<Scratch>>,
+}
+
+/// Buffers kept for the next chunks; more than that many are never busy at once for long.
+const KEPT_BUFFERS: usize = 16;
+
+impl Buffers {
+    fn take_rows(&self) -> Vec<u8> {
+        self.rows.lock().unwrap_or_else(PoisonError::into_inner).pop().unwrap_or_default()
+    }
+
+    /// A chunk is loaded: its buffer is for the next.
+    pub fn give_back(&self, rows: Vec<u8>) {
+        let mut kept = self.rows.lock().unwrap_or_else(PoisonError::into_inner);
+        if kept.len() < KEPT_BUFFERS {
+            kept.push(rows);
+        }
+    }
+
+    fn take_scratch(&self) -> Scratch {
+        self.scratch.lock().unwrap_or_else(PoisonError::into_inner).pop().unwrap_or_default()
+    }
+
+    fn give_scratch(&self, scratch: Scratch) {
+        let mut kept = self.scratch.lock().unwrap_or_else(PoisonError::into_inner);
+        if kept.len() < KEPT_BUFFERS {
+            kept.push(scratch);
+        }
+    }
+}
+
+/// Parses, judges and encodes every record. A header that does not fit means that the chunk is not from our publisher:
+/// that one compares the header before it publishes.
+pub fn judge(
+    envelope: Envelope,
+    feed: Arc<FeedVersion>,
+    delivery: Delivery,
+    buffers: &Buffers,
+) -> Result<JudgedChunk, HeaderFault> {
+    let Envelope { id, token, crc, chunk } = envelope;
+    let columns = Columns::bind(&feed.feed, &chunk.context)?;
+    let encoder = RowEncoder::new(&feed.feed, id.job);
+    let mut rows = buffers.take_rows();
+    let mut scratch = buffers.take_scratch();
+    encoder.begin(&mut rows);
+    let verdict = feed.plan.judge(&columns, &chunk, &mut scratch, |record, values| {
+        encoder.row(&mut rows, record.at.record, values);
+    });
+    encoder.finish(&mut rows);
+    buffers.give_scratch(scratch);
+    Ok(JudgedChunk { job: id.job, token: token.hash(), delivery, crc, feed, chunk, verdict, rows })
+}

@@ -1,0 +1,209 @@
+//! One chunk's way through a lane: decode, find its plan, judge, load, and count it as finished.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use rdkafka::message::{Message, OwnedMessage};
+use tracing::{error, warn};
+
+use super::assignment::Ticket;
+use super::dead_letters::{DeadLetters, Reason};
+use super::judge::{Buffers, judge};
+use super::loaders::Loaders;
+use super::plans::{Found, Plans};
+use super::pool::{Panicked, Pool};
+use crate::chunk::{ChunkId, Envelope, EnvelopeError, JobId};
+use crate::config::FeedVersion;
+use crate::ledger::Finish;
+use crate::load::{Delivery, JudgedChunk, Outcome};
+use crate::record::HeaderFault;
+use crate::retry::Waits;
+
+/// A chunk that has killed its worker so often is not tried again.
+const ATTEMPTS: u32 = 3;
+
+/// A message and the ticket that accounts for it.
+pub struct Delivered {
+    pub message: OwnedMessage,
+    pub ticket: Ticket,
+}
+
+/// The workers and loaders of one lane, and what both lanes share.
+pub struct LaneWorks {
+    pub pool: Pool,
+    pub loaders: Loaders,
+    pub buffers: Arc<Buffers>,
+    pub plans: Arc<Plans>,
+    pub dead_letters: Arc<DeadLetters>,
+}
+
+/// Why a delivery does not get any further.
+enum Stop {
+    /// To the dead letters; with the job whose token the message had.
+    Bury(Option<JobId>, Reason),
+    /// Its partition is another's now, or the process ends.
+    Abandoned,
+}
+
+impl LaneWorks {
+    /// Takes a delivery to its end. Returns early, without finishing it, once its assignment is over.
+    pub async fn handle(&self, delivered: Delivered) {
+        let Delivered { message, ticket } = delivered;
+        let message = Arc::new(message);
+        match self.take_through(&message, &ticket).await {
+            Ok(finish) => ticket.finish(finish),
+            Err(Stop::Bury(job, reason)) => self.dead_letters.bury(&message, ticket, job, &reason).await,
+            Err(Stop::Abandoned) => {}
+        }
+    }
+
+    async fn take_through(&self, message: &Arc<OwnedMessage>, ticket: &Ticket) -> Result<Finish, Stop> {
+        let envelope = self.decode(message).await?;
+        let id = envelope.id;
+        let feed = match self.find_plan(&envelope, ticket).await? {
+            Found::Known(feed) => feed,
+            Found::NoJob => {
+                return Err(Stop::Bury(None, Reason::new("unknown", format!("there is no job {}", id.job))));
+            }
+            Found::WrongToken => {
+                return Err(Stop::Bury(None, Reason::new("unknown", format!("{id}: its token is none of its job's"))));
+            }
+        };
+        let judged = self.judge(envelope, feed, message, ticket).await?;
+        let outcome = self.load(&judged, ticket).await?;
+        self.buffers.give_back(judged.rows);
+        settle(id, outcome)
+    }
+
+    async fn decode(&self, message: &Arc<OwnedMessage>) -> Result<Envelope, Stop> {
+        let decoded = self.working(message, |message| Envelope::decode(message.payload().unwrap_or_default())).await;
+        match decoded {
+            Ok(Ok(envelope)) => Ok(envelope),
+            Ok(Err(error)) => Err(Stop::Bury(None, Reason::new(word_of(&error), error.to_string()))),
+            Err(panicked) => Err(Stop::Bury(None, Reason::new("panic", panicked.to_string()))),
+        }
+    }
+
+    /// Asks until Postgres answers.
+    async fn find_plan(&self, envelope: &Envelope, ticket: &Ticket) -> Result<Found, Stop> {
+        let mut waits = Waits::new(Duration::from_millis(100), Duration::from_secs(5));
+        while !ticket.is_abandoned() {
+            match self.plans.find(envelope.id.job, envelope.token.hash()).await {
+                Ok(found) => return Ok(found),
+                Err(error) => {
+                    let wait = waits.next_wait();
+                    warn!(chunk = %envelope.id, %error, ?wait, "no plan for a chunk yet: trying again");
+                    tokio::time::sleep(wait).await;
+                }
+            }
+        }
+        Err(Stop::Abandoned)
+    }
+
+    async fn judge(
+        &self,
+        envelope: Envelope,
+        feed: Arc<FeedVersion>,
+        message: &Arc<OwnedMessage>,
+        ticket: &Ticket,
+    ) -> Result<JudgedChunk, Stop> {
+        if ticket.is_abandoned() {
+            return Err(Stop::Abandoned);
+        }
+        let id = envelope.id;
+        let delivery = Delivery {
+            topic: Arc::clone(&ticket.assignment.topic),
+            partition: ticket.assignment.partition,
+            offset: ticket.offset,
+        };
+        let buffers = Arc::clone(&self.buffers);
+        let first = std::sync::Mutex::new(Some(envelope));
+        let judged = self.working(message, move |message| {
+            // A second try decodes the message again: the first one's envelope went down with it.
+            let envelope = first.lock().ok().and_then(|mut kept| kept.take());
+            let envelope = match envelope {
+                Some(envelope) => envelope,
+                None => Envelope::decode(message.payload().unwrap_or_default()).expect("it was decoded before"),
+            };
+            judge(envelope, Arc::clone(&feed), delivery.clone(), &buffers)
+        });
+        match judged.await {
+            Ok(Ok(judged)) => Ok(judged),
+            Ok(Err(fault)) => Err(Stop::Bury(Some(id.job), header_reason(id, &fault))),
+            Err(panicked) => Err(Stop::Bury(Some(id.job), Reason::new("panic", format!("{id}: {panicked}")))),
+        }
+    }
+
+    /// Runs work on a worker; a panic is tried again, up to [`ATTEMPTS`] times.
+    async fn working<T: Send + 'static>(
+        &self,
+        message: &Arc<OwnedMessage>,
+        work: impl Fn(&OwnedMessage) -> T + Send + Sync + 'static,
+    ) -> Result<T, Panicked> {
+        let work = Arc::new(work);
+        let mut attempt = 1;
+        loop {
+            let (message, work) = (Arc::clone(message), Arc::clone(&work));
+            let (partition, offset) = (message.partition(), message.offset());
+            match self.pool.run(move || work(&message)).await {
+                Ok(value) => return Ok(value),
+                Err(panicked) => {
+                    error!(partition, offset, attempt, %panicked, "a chunk has killed its worker");
+                    if attempt == ATTEMPTS {
+                        return Err(panicked);
+                    }
+                    attempt += 1;
+                }
+            }
+        }
+    }
+
+    /// Tries the whole chunk until it is decided.
+    async fn load(&self, judged: &JudgedChunk, ticket: &Ticket) -> Result<Outcome, Stop> {
+        let mut waits = Waits::new(Duration::from_millis(100), Duration::from_secs(5));
+        while !ticket.is_abandoned() {
+            match self.loaders.load(judged).await {
+                Ok(outcome) => return Ok(outcome),
+                Err(error) => {
+                    let wait = waits.next_wait();
+                    warn!(chunk = %judged.id(), %error, ?wait, "a chunk is not loaded yet: trying again");
+                    tokio::time::sleep(wait).await;
+                }
+            }
+        }
+        Err(Stop::Abandoned)
+    }
+}
+
+/// What an outcome means for the delivery.
+fn settle(id: ChunkId, outcome: Outcome) -> Result<Finish, Stop> {
+    match outcome {
+        Outcome::Loaded { .. } | Outcome::Already => Ok(Finish::InLedger(id)),
+        Outcome::Stopped => Ok(Finish::Elsewhere),
+        Outcome::Parked { reason } => {
+            warn!(chunk = %id, reason, "a job is parked: its chunk is recorded as owed");
+            Ok(Finish::Elsewhere)
+        }
+        Outcome::Conflict => {
+            let detail = format!("{id} is loaded already, from other bytes; the job has failed");
+            Err(Stop::Bury(Some(id.job), Reason::new("conflict", detail)))
+        }
+        Outcome::Unknown => {
+            Err(Stop::Bury(None, Reason::new("unknown", format!("{id}: Postgres knows no such job or token any more"))))
+        }
+    }
+}
+
+fn header_reason(id: ChunkId, fault: &HeaderFault) -> Reason {
+    Reason::new("header", format!("{id}: {fault}"))
+}
+
+/// The machine's word for why a message is no chunk.
+fn word_of(error: &EnvelopeError) -> &'static str {
+    match error {
+        EnvelopeError::NotSingleObject => "not-avro",
+        EnvelopeError::UnknownSchema(_) => "unknown-schema",
+        EnvelopeError::Malformed(_) => "malformed",
+        EnvelopeError::Checksum { .. } => "checksum",
+    }
+}

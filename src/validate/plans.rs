@@ -1,0 +1,121 @@
+//! What a job pins, kept in process: plans are immutable, tokens only grow.
+
+use std::collections::{HashMap, VecDeque};
+use std::hash::Hash;
+use std::sync::{Arc, Mutex, PoisonError};
+
+use sqlx::PgPool;
+
+use crate::chunk::{JobId, TokenHash};
+use crate::config::{self, ConfigError, FeedVersion};
+use crate::jobs;
+
+/// Jobs whose pins are kept.
+const KEPT_JOBS: usize = 1_024;
+/// Compiled feed versions that are kept.
+const KEPT_FEEDS: usize = 128;
+
+/// Why there is no plan for a chunk now.
+#[derive(Debug, thiserror::Error)]
+pub enum PlanError {
+    #[error("Postgres: {0}")]
+    Postgres(#[from] sqlx::Error),
+    #[error("feed {feed} version {version}: {error}")]
+    Feed { feed: String, version: i32, error: ConfigError },
+}
+
+/// Whose chunk it says it is.
+pub enum Found {
+    Known(Arc<FeedVersion>),
+    /// No such job.
+    NoJob,
+    /// A token that is none of the job's.
+    WrongToken,
+}
+
+pub struct Plans {
+    pool: PgPool,
+    jobs: Mutex<Kept<JobId, Arc<JobPlan>>>,
+    feeds: Mutex<Kept<(String, i32), Arc<FeedVersion>>>,
+}
+
+struct JobPlan {
+    tokens: Vec<TokenHash>,
+    feed: Arc<FeedVersion>,
+}
+
+impl Plans {
+    pub fn new(pool: PgPool) -> Self {
+        Self { pool, jobs: Mutex::new(Kept::new(KEPT_JOBS)), feeds: Mutex::new(Kept::new(KEPT_FEEDS)) }
+    }
+
+    /// The plan of a job, for whoever has one of its tokens. An unknown token is asked for again: a resume adds one.
+    pub async fn find(&self, job: JobId, token: TokenHash) -> Result<Found, PlanError> {
+        let kept = self.jobs.lock().unwrap_or_else(PoisonError::into_inner).get(&job);
+        if let Some(plan) = kept.filter(|plan| plan.tokens.contains(&token)) {
+            return Ok(Found::Known(Arc::clone(&plan.feed)));
+        }
+        let Some(pins) = jobs::pins(&self.pool, job).await? else { return Ok(Found::NoJob) };
+        if !pins.tokens.contains(&token) {
+            return Ok(Found::WrongToken);
+        }
+        let feed = self.feed(pins.feed, pins.feed_version).await?;
+        let plan = Arc::new(JobPlan { tokens: pins.tokens, feed: Arc::clone(&feed) });
+        self.jobs.lock().unwrap_or_else(PoisonError::into_inner).put(job, plan);
+        Ok(Found::Known(feed))
+    }
+
+    async fn feed(&self, name: String, version: i32) -> Result<Arc<FeedVersion>, PlanError> {
+        let key = (name, version);
+        if let Some(feed) = self.feeds.lock().unwrap_or_else(PoisonError::into_inner).get(&key) {
+            return Ok(feed);
+        }
+        let compiled = config::feed_version(&self.pool, &key.0, version).await;
+        let feed = Arc::new(compiled.map_err(|error| PlanError::Feed { feed: key.0.clone(), version, error })?);
+        self.feeds.lock().unwrap_or_else(PoisonError::into_inner).put(key, Arc::clone(&feed));
+        Ok(feed)
+    }
+}
+
+/// A bounded map that forgets what came first.
+struct Kept<K, V> {
+    limit: usize,
+    values: HashMap<K, V>,
+    order: VecDeque<K>,
+}
+
+impl<K: Clone + Eq + Hash, V: Clone> Kept<K, V> {
+    fn new(limit: usize) -> Self {
+        Self { limit, values: HashMap::new(), order: VecDeque::new() }
+    }
+
+    fn get(&self, key: &K) -> Option<V> {
+        self.values.get(key).cloned()
+    }
+
+    fn put(&mut self, key: K, value: V) {
+        if self.values.insert(key.clone(), value).is_none() {
+            self.order.push_back(key);
+        }
+        while self.order.len() > self.limit {
+            let oldest = self.order.pop_front();
+            oldest.map(|key| self.values.remove(&key));
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_came_first_is_forgotten_first_and_a_new_value_replaces_the_old() {
+        let mut kept = Kept::new(2);
+        kept.put(1, "a");
+        kept.put(1, "b");
+        kept.put(2, "c");
+        assert_eq!(kept.get(&1), Some("b"));
+        kept.put(3, "d");
+        assert_eq!((kept.get(&1), kept.get(&2), kept.get(&3)), (None, Some("c"), Some("d")));
+    }
+}

@@ -1,0 +1,3 @@
+//! Topics on a real broker.
+
+mod topics;

@@ -1,0 +1,4 @@
+//! Validators on a real Kafka and Postgres.
+
+mod dead_letters;
+mod member;
