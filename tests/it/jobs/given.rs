@@ -5,8 +5,7 @@ use sqlx::AssertSqlSafe;
 
 use crate::database::Database;
 
-const FEED: &str =
-    "feed: cards\nfields:\n  - { name: amount, type: integer, minimum: 1 }\ntarget: { schema: public, table: cards }\n";
+const FEED: &str = "feed: cards\nlayout: { format: delimited }\nfields:\n  - { name: amount, type: integer, minimum: 1 }\ntarget: { schema: public, table: cards }\n";
 
 /// A job of the feed `cards`, leased to `host/1/1` for an hour.
 pub async fn job(database: &Database, state: &str) -> JobId {

@@ -84,7 +84,7 @@ async fn a_job_whose_records_do_not_add_up_fails() {
 #[tokio::test]
 async fn a_stop_threshold_ends_a_job_and_an_alert_is_told_once() {
     let database = Database::new().await;
-    let feed = "feed: cards\nfields:\n  - { name: amount, type: integer }\n\
+    let feed = "feed: cards\nlayout: { format: delimited }\nfields:\n  - { name: amount, type: integer }\n\
                 thresholds:\n  - { rejects: 5, action: stop }\n  - { rejects: 2, action: alert }\n\
                 target: { schema: public, table: cards }\n";
     let job = given::job_of(&database, feed, "publishing").await;
