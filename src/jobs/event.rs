@@ -80,7 +80,7 @@ mod tests {
         let text = include_str!("../../schemas/examples/job-event.json");
         let event: JobEvent = serde_json::from_str(text).unwrap();
         let message = event.encode().unwrap();
-        let reader = GenericSingleObjectReader::builder(PARSED.clone()).build().unwrap();
+        let reader = GenericSingleObjectReader::builder().schema(PARSED.clone()).build().unwrap();
         let value = reader.read_value(&mut &message[..]).unwrap();
         assert_eq!(apache_avro::from_value::<JobEvent>(&value).unwrap(), event);
     }

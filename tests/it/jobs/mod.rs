@@ -1,6 +1,7 @@
 //! Jobs over a real Postgres: close, cancel, park, resume, report.
 
 pub mod given;
+mod registering;
 
 use std::collections::BTreeMap;
 use std::time::{Duration, Instant};
