@@ -1,7 +1,9 @@
 //! Integration tests against the real Kafka, Postgres and Redis of `dev/stack`.
 
+mod cli;
 mod database;
 mod kafka;
 mod load;
+mod tidy;
 mod topics_of_own;
 mod validate;

@@ -18,7 +18,8 @@ pub struct Member {
 }
 
 pub fn settings(database: &Database, topics: &Topics) -> Settings {
-    let mut settings = Settings { kafka: topics.kafka.clone(), postgres: database.settings.clone(), ..Settings::default() };
+    let mut settings =
+        Settings { kafka: topics.kafka.clone(), postgres: database.settings.clone(), ..Settings::default() };
     settings.validate.grace = Duration::from_secs(5);
     settings
 }
