@@ -49,8 +49,13 @@ impl File {
     /// A file that its folder declares for tests alone.
     fn is_tests(&self) -> bool {
         let stem = self.path.file_stem().unwrap_or_default().to_string_lossy();
-        let parent = std::fs::read_to_string(root().join(self.path.with_file_name("mod.rs"))).unwrap_or_default();
-        stem == "tests" || parent.contains(&format!("#[cfg(test)]\nmod {stem};"))
+        let declared = ["", "pub(crate) "].map(|seen| format!("#[cfg(test)]\n{seen}mod {stem};"));
+        let folder = root().join(&self.path);
+        let siblings = std::fs::read_dir(folder.parent().expect("a file stands in a folder")).unwrap();
+        let declares = |path: PathBuf| {
+            std::fs::read_to_string(path).is_ok_and(|text| declared.iter().any(|line| text.contains(line)))
+        };
+        stem == "tests" || siblings.flatten().any(|sibling| declares(sibling.path()))
     }
 
     /// Lines of code that are no comments, with their numbers.
