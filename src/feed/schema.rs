@@ -8,9 +8,32 @@ use super::document::FeedDocument;
 /// The JSON Schema (draft 2020-12) of a feed definition, generated from the types, for editors.
 pub fn json_schema() -> Value {
     let mut schema = schemars::schema_for!(FeedDocument).to_value();
+    refuse_null(&mut schema);
     schema["title"] = json!("fabric feed definition");
     schema["$defs"]["FieldDocument"]["allOf"] = TypeName::ALL.into_iter().map(options_of).collect();
     schema
+}
+
+/// An option that is not needed is left out; it is never `null`, which schemars offers for every `Option`.
+fn refuse_null(schema: &mut Value) {
+    match schema {
+        Value::Object(map) => {
+            if let Some(Value::Array(choices)) = map.get_mut("anyOf") {
+                choices.retain(|choice| choice["type"] != "null");
+            }
+            for key in ["type", "enum"] {
+                let Some(Value::Array(words)) = map.get_mut(key) else { continue };
+                words.retain(|word| !word.is_null() && word != "null");
+                if let ("type", [word]) = (key, words.as_slice()) {
+                    let word = word.clone();
+                    map.insert(key.to_owned(), word);
+                }
+            }
+            map.values_mut().for_each(refuse_null);
+        }
+        Value::Array(items) => items.iter_mut().for_each(refuse_null),
+        _ => {}
+    }
 }
 
 /// A field of one type takes that type's options alone.

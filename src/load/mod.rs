@@ -6,7 +6,6 @@ mod faults;
 mod fence;
 mod held;
 mod loader;
-mod rejects;
 mod reread;
 mod slow;
 mod sql;

@@ -7,7 +7,8 @@ use sqlx::{PgConnection, PgPool};
 use crate::chunk::ENVELOPE_SCHEMA;
 
 /// Every schema of `schemas/`, by the name of its file.
-const SCHEMAS: [(&str, &str); 1] = [("chunk", ENVELOPE_SCHEMA)];
+const SCHEMAS: [(&str, &str); 2] =
+    [("chunk", ENVELOPE_SCHEMA), ("job-event", include_str!("../../schemas/job-event.avsc"))];
 
 /// Which migrations have run stands beside the tables that they made.
 const BOOKKEEPING: &str = "fabric.migrations";

@@ -73,7 +73,7 @@ fn pattern(written: Option<&Written<String>>, limits: &mut Limits, findings: &mu
             Some(Constraint::Pattern(written.value.clone()))
         }
         Err(error) => {
-            findings.add(written.at, format!("pattern: {}", reason(&error)));
+            findings.within("pattern", |f| f.add(written.at, reason(&error)));
             None
         }
     }
@@ -93,36 +93,42 @@ fn reason(error: &regex::Error) -> String {
     }
 }
 
-/// A bound with what is needed to narrow the range of values that pass.
-type Narrow = fn(i128, (i128, i128)) -> (i128, i128);
+/// An option that bounds values.
+struct Side<'d> {
+    written: Option<&'d Written<Scalar>>,
+    rounding: Rounding,
+    constraint: fn(Bound) -> Constraint,
+    /// The range that is left of another one.
+    narrow: fn(i128, (i128, i128)) -> (i128, i128),
+}
+
+fn sides(written: &FieldDocument) -> [Side<'_>; 4] {
+    use Rounding::{Down, Up};
+    let side = |written, rounding, constraint, narrow| Side { written, rounding, constraint, narrow };
+    [
+        side(written.minimum.as_ref(), Up, Constraint::Minimum, |b, (lo, hi)| (lo.max(b), hi)),
+        side(written.maximum.as_ref(), Down, Constraint::Maximum, |b, (lo, hi)| (lo, hi.min(b))),
+        side(written.exclusive_minimum.as_ref(), Down, Constraint::ExclusiveMinimum, |b, (lo, hi)| (lo.max(b + 1), hi)),
+        side(written.exclusive_maximum.as_ref(), Up, Constraint::ExclusiveMaximum, |b, (lo, hi)| (lo, hi.min(b - 1))),
+    ]
+}
 
 fn bounds(written: &FieldDocument, kind: &FieldType, limits: &mut Limits, findings: &mut Findings) -> Vec<Constraint> {
-    let rows: [(&str, &Option<Written<Scalar>>, Rounding, fn(Bound) -> Constraint, Narrow); 4] = [
-        ("minimum", &written.minimum, Rounding::Up, Constraint::Minimum, |b, (lo, hi)| (lo.max(b), hi)),
-        ("maximum", &written.maximum, Rounding::Down, Constraint::Maximum, |b, (lo, hi)| (lo, hi.min(b))),
-        (
-            "exclusiveMinimum",
-            &written.exclusive_minimum,
-            Rounding::Down,
-            Constraint::ExclusiveMinimum,
-            |b, (lo, hi)| (lo.max(b + 1), hi),
-        ),
-        ("exclusiveMaximum", &written.exclusive_maximum, Rounding::Up, Constraint::ExclusiveMaximum, |b, (lo, hi)| {
-            (lo, hi.min(b - 1))
-        }),
-    ];
     let mut constraints = Vec::new();
     let mut last: Option<Place> = None;
-    for (key, value, rounding, constraint, narrow) in rows {
-        let Some(value) = value else { continue };
+    for side in sides(written) {
+        let Some(value) = side.written else { continue };
         let text = value.value.0.clone();
-        match bound(kind, &text, rounding) {
+        match bound(kind, &text, side.rounding) {
             Ok(scaled) => {
-                limits.range = limits.range.map(|range| narrow(scaled, range));
+                limits.range = limits.range.map(|range| (side.narrow)(scaled, range));
                 last = last.max(Some(value.at));
-                constraints.push(constraint(Bound { scaled, text }));
+                constraints.push((side.constraint)(Bound { scaled, text }));
             }
-            Err(fault) => findings.add(value.at, format!("{key}: {fault}")),
+            Err(fault) => {
+                let key = (side.constraint)(Bound { scaled: 0, text }).keyword();
+                findings.within(key, |f| f.add(value.at, fault));
+            }
         }
     }
     if let (Some((least, greatest)), Some(at)) = (limits.range, last)

@@ -45,11 +45,11 @@ fn reject_limit(written: &Written<Scalar>, findings: &mut Findings) -> Option<Re
     };
     if limit.is_none() {
         let message = format!(
-            "rejects: found `{}`; expected a number of records, as in `500`, or a share from 0% to 100% \
+            "found `{}`; expected a number of records, as in `500`, or a share from 0% to 100% \
              with at most 4 digits after the point, as in `0.5%`",
             shortened(text)
         );
-        findings.add(written.at, message);
+        findings.within("rejects", |f| f.add(written.at, message));
     }
     limit
 }

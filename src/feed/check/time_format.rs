@@ -101,7 +101,8 @@ fn conclude(written: &Written<String>, fault: Option<String>, findings: &mut Fin
     match fault {
         None => Some(written.value.clone()),
         Some(fault) => {
-            findings.add(written.at, format!("format: found `{}`; {fault}", shortened(&written.value)));
+            let message = format!("found `{}`; {fault}", shortened(&written.value));
+            findings.within("format", |f| f.add(written.at, message));
             None
         }
     }

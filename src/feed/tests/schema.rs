@@ -1,0 +1,81 @@
+//! The JSON Schema says what the parser takes.
+
+use serde_json::Value;
+
+use crate::feed::document::{FeedDocument, FieldDocument, LayoutDocument, TargetDocument, ThresholdDocument};
+use crate::feed::{json_schema, parse};
+
+const GENERATED: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/docs/feed.schema.json");
+
+#[test]
+fn the_schema_in_docs_is_current() {
+    let current = serde_json::to_string_pretty(&json_schema()).unwrap() + "\n";
+    if std::env::var_os("FABRIC_BLESS").is_some() {
+        std::fs::write(GENERATED, &current).unwrap();
+    }
+    let stored = std::fs::read_to_string(GENERATED).unwrap_or_default();
+    assert!(stored == current, "run the tests once with FABRIC_BLESS=1 to write {GENERATED} anew");
+}
+
+fn definition(schema: &Value, name: Option<&str>) -> (Vec<String>, Vec<String>) {
+    // What is required of a feed stands in its place, the rest under its name.
+    let map = match name {
+        None => schema,
+        Some("LayoutDocument") => &schema["properties"]["layout"],
+        Some(name) => &schema["$defs"][name],
+    };
+    assert_eq!(map["additionalProperties"], false, "{name:?}");
+    let mut keys: Vec<String> = map["properties"].as_object().unwrap().keys().cloned().collect();
+    keys.sort();
+    let required =
+        map["required"].as_array().into_iter().flatten().map(|key| key.as_str().unwrap().to_owned()).collect();
+    (keys, required)
+}
+
+#[test]
+fn the_schema_has_the_keys_that_the_parser_takes() {
+    let schema = json_schema();
+    let maps: [(Option<&str>, &[&str]); 5] = [
+        (None, FeedDocument::KEYS),
+        (Some("LayoutDocument"), LayoutDocument::KEYS),
+        (Some("FieldDocument"), FieldDocument::KEYS),
+        (Some("ThresholdDocument"), ThresholdDocument::KEYS),
+        (Some("TargetDocument"), TargetDocument::KEYS),
+    ];
+    for (name, keys) in maps {
+        let mut keys: Vec<String> = keys.iter().map(|key| (*key).to_owned()).collect();
+        keys.sort();
+        assert_eq!(definition(&schema, name).0, keys);
+    }
+}
+
+#[test]
+fn the_schema_requires_what_the_parser_requires() {
+    let schema = json_schema();
+    let maps = [
+        (None, "{}"),
+        (Some("LayoutDocument"), "layout: {}"),
+        (Some("FieldDocument"), "fields: [{}]"),
+        (Some("ThresholdDocument"), "thresholds: [{}]"),
+        (Some("TargetDocument"), "target: {}"),
+    ];
+    let missing = |text: &str| -> Vec<String> {
+        let faults = parse("f", text).unwrap_err().faults;
+        let mut keys: Vec<String> = faults
+            .iter()
+            .filter(|fault| fault.message.contains("is missing"))
+            .map(|fault| fault.message.split('`').nth(1).unwrap().to_owned())
+            .collect();
+        keys.sort();
+        keys
+    };
+    let of_a_feed = missing("{}");
+    for (name, text) in maps {
+        let expected = missing(text);
+        // What a nested map's text leaves out of the feed itself is none of that map's.
+        let own = expected.iter().filter(|key| name.is_none() || !of_a_feed.contains(key));
+        let mut required = definition(&schema, name).1;
+        required.sort();
+        assert_eq!(own.cloned().collect::<Vec<_>>(), required, "{name:?}");
+    }
+}
