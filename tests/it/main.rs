@@ -2,8 +2,13 @@
 
 mod cli;
 mod database;
+mod jobs;
 mod kafka;
 mod load;
+<<<<<<< HEAD
 mod tidy;
+=======
+mod steward;
+>>>>>>> part-jobs
 mod topics_of_own;
 mod validate;
