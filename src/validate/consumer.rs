@@ -244,8 +244,8 @@ impl<'i> Member<'i> {
         committed: Option<i64>,
         proof: Option<ChunkId>,
     ) -> Result<Held, KafkaError> {
-        let lanes = Lane::ALL.into_iter();
-        let lane = lanes.filter(|lane| self.intake.settings.kafka.lane_topic(*lane) == topic).next_back();
+        let mut lanes = Lane::ALL.into_iter();
+        let lane = lanes.find(|lane| self.intake.settings.kafka.lane_topic(*lane) == topic);
         let unknown = || KafkaError::Subscription(format!("{topic} partition {partition} is not ours"));
         let mut queue = self.consumer.split_partition_queue(topic, partition).ok_or_else(unknown)?;
         let poller = thread::current();
