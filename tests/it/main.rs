@@ -1,6 +1,7 @@
 //! Integration tests against the real Kafka, Postgres and Redis of `dev/stack`.
 
 mod accounting;
+mod cli;
 mod database;
 mod faults;
 mod installation;
@@ -8,5 +9,6 @@ mod jobs;
 mod kafka;
 mod load;
 mod steward;
+mod tidy;
 mod topics_of_own;
 mod validate;

@@ -5,6 +5,7 @@ use std::process::ExitCode;
 
 use fabric::feed::Faults;
 use fabric::settings::SettingFaults;
+use fabric::source::SourceError;
 
 /// See `fabric --help`: programs depend on these numbers.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -49,8 +50,15 @@ fn fail(error: &anyhow::Error) -> Exit {
         return Exit::Done;
     }
     eprintln!("{}", format!("{error:#}").trim_end());
-    let usage = error.chain().any(|cause| cause.is::<Refused>() || cause.is::<SettingFaults>() || cause.is::<Faults>());
-    if usage { Exit::Usage } else { Exit::SystemFailed }
+    if error.chain().any(is_usage) { Exit::Usage } else { Exit::SystemFailed }
+}
+
+/// Whether the person can put it right by asking otherwise.
+fn is_usage(cause: &(dyn std::error::Error + 'static)) -> bool {
+    let of_path = cause.downcast_ref().is_some_and(|error| {
+        matches!(error, SourceError::NotFound(_) | SourceError::Directory(_) | SourceError::Permission(_))
+    });
+    of_path || cause.is::<Refused>() || cause.is::<SettingFaults>() || cause.is::<Faults>()
 }
 
 fn is_broken_pipe(error: &std::io::Error) -> bool {
