@@ -95,11 +95,7 @@ fn a_damaged_compressed_file_says_so() {
         let error = failure(&stored);
         assert!(matches!(error, SourceError::Corrupt { .. }), "{error}");
     }
-<<<<<<< HEAD
-    let error = failure(&[gzip(b"one\n"), b"no gzip".to_vec()].concat());
-=======
     let error = failure(&[gzip(b"one\n"), b"nothing that gzip wrote".to_vec()].concat());
->>>>>>> part-cut
     assert!(matches!(error, SourceError::Corrupt { .. }), "{error}");
 }
 

@@ -5,10 +5,7 @@ mod database;
 mod jobs;
 mod kafka;
 mod load;
-<<<<<<< HEAD
-mod tidy;
-=======
 mod steward;
->>>>>>> part-jobs
+mod tidy;
 mod topics_of_own;
 mod validate;
