@@ -55,7 +55,8 @@ impl File {
         let declares = |path: PathBuf| {
             std::fs::read_to_string(path).is_ok_and(|text| declared.iter().any(|line| text.contains(line)))
         };
-        stem == "tests" || siblings.flatten().any(|sibling| declares(sibling.path()))
+        let in_tests = self.path.components().any(|part| part.as_os_str() == "tests");
+        in_tests || stem == "tests" || siblings.flatten().any(|sibling| declares(sibling.path()))
     }
 
     /// Lines of code that are no comments, with their numbers.

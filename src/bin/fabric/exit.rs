@@ -58,7 +58,25 @@ fn is_usage(cause: &(dyn std::error::Error + 'static)) -> bool {
     let of_path = cause.downcast_ref().is_some_and(|error| {
         matches!(error, SourceError::NotFound(_) | SourceError::Directory(_) | SourceError::Permission(_))
     });
-    of_path || cause.is::<Refused>() || cause.is::<SettingFaults>() || cause.is::<Faults>()
+    of_path
+        || asks_for_what_is_not(cause)
+        || cause.is::<Refused>()
+        || cause.is::<SettingFaults>()
+        || cause.is::<Faults>()
+}
+
+/// A feed or a job that is not there, or a job that is not in a state for it.
+#[cfg(feature = "server")]
+fn asks_for_what_is_not(cause: &(dyn std::error::Error + 'static)) -> bool {
+    use fabric::{config::ConfigError, jobs::ChangeError};
+    let of_feed = cause.downcast_ref().is_some_and(|error| matches!(error, ConfigError::NoFeed { .. }));
+    let of_job = |error: &ChangeError| matches!(error, ChangeError::NoJob(_) | ChangeError::NotAllowed { .. });
+    of_feed || cause.downcast_ref().is_some_and(of_job)
+}
+
+#[cfg(not(feature = "server"))]
+fn asks_for_what_is_not(_: &(dyn std::error::Error + 'static)) -> bool {
+    false
 }
 
 fn is_broken_pipe(error: &std::io::Error) -> bool {
