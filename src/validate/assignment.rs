@@ -73,6 +73,11 @@ impl Assignment {
         self.progress().committable()
     }
 
+    /// What lies before `offset` is gone from the log, and that is on record.
+    pub fn skip_to(&self, offset: i64) {
+        self.progress().skip_to(offset);
+    }
+
     pub fn is_idle(&self) -> bool {
         self.progress().is_idle()
     }

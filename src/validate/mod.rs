@@ -76,7 +76,8 @@ pub async fn run(settings: Settings, mut shutdown: Shutdown) -> Result<(), Valid
 
     let (deliver, delivered) = mpsc::unbounded_channel();
     let (trigger, stop) = shutdown::channel();
-    let ledger = Ledger { pool: pool.clone(), runtime: tokio::runtime::Handle::current() };
+    let runtime = tokio::runtime::Handle::current();
+    let ledger = Ledger { pool: pool.clone(), postgres: settings.postgres.clone(), runtime };
     let intake = Intake { settings, shutdown: stop, ledger, deliver, partitions };
     let thread = std::thread::Builder::new()
         .name("fabric-consumer".into())
