@@ -66,7 +66,7 @@ impl Assignment {
     /// Takes a delivery of this partition.
     pub fn begin(self: &Arc<Self>, offset: i64, share: Share) -> Ticket {
         self.progress().begin(offset);
-        Ticket { assignment: Arc::clone(self), offset, _share: share }
+        Ticket { assignment: Arc::clone(self), offset, share }
     }
 
     pub fn committable(&self) -> Option<Committable> {
@@ -94,7 +94,8 @@ impl Assignment {
 pub struct Ticket {
     pub assignment: Arc<Assignment>,
     pub offset: i64,
-    _share: Share,
+    /// Of its lane's budget.
+    pub share: Share,
 }
 
 impl Ticket {

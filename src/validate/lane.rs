@@ -8,7 +8,7 @@ use tracing::{error, warn};
 
 use super::assignment::Ticket;
 use super::dead_letters::{DeadLetters, Reason};
-use super::judge::{Buffers, judge};
+use super::judge::{Buffers, held_bytes, judge};
 use super::loaders::Loaders;
 use super::plans::{Found, Plans};
 use super::pool::{Panicked, Pool};
@@ -70,6 +70,7 @@ impl LaneWorks {
             }
         };
         let judged = self.judge(envelope, feed, message, ticket).await?;
+        ticket.share.weigh(message.payload().map_or(0, <[u8]>::len) + held_bytes(&judged));
         let outcome = self.load(&judged, ticket).await?;
         self.buffers.give_back(judged.rows);
         settle(id, outcome)
