@@ -12,7 +12,7 @@ use super::faults::{FaultClass, Site, answer, classify_error};
 use super::held::{Held, Patience};
 use super::{JudgedChunk, Outcome, fence, slow, sql};
 use crate::feed::Severity;
-use crate::jobs;
+use crate::jobs::{self, ChangeError};
 use crate::ledger::Fence;
 use crate::postgres;
 use crate::rules::Reject;
@@ -118,10 +118,13 @@ impl Loader {
                     "chunk {} came a second time with other bytes: partition {} offset {} of {}",
                     chunk.chunk.seq, chunk.delivery.partition, chunk.delivery.offset, chunk.delivery.topic
                 );
-                jobs::fail(&self.aside, chunk.job, &reason)
-                    .await
-                    .map_err(|error| LoadError { message: format!("{}: {error}", chunk.id()) })?;
-                Outcome::Conflict
+                match jobs::fail(&self.aside, chunk.job, &reason).await {
+                    // A job that has ended keeps its end: what it loaded is whole without this message.
+                    Ok(()) | Err(ChangeError::NotAllowed { .. }) => Outcome::Conflict,
+                    Err(ChangeError::NoJob(_)) => Outcome::Unknown,
+                    Err(ChangeError::Postgres(error)) => return Err(self.infrastructure(chunk, &error)),
+                    Err(error) => return Err(LoadError { message: format!("{}: {error}", chunk.id()) }),
+                }
             }
         })
     }
