@@ -8,5 +8,5 @@ use crate::exit::Refused;
 
 /// `-` is standard input.
 pub fn open(path: &Path) -> anyhow::Result<Source> {
-    Ok(Source::open(path).map_err(|error| Refused(format!("{} cannot be read: {error}", path.display())))?)
+    Ok(Source::open(path).map_err(|error| Refused(error.to_string()))?)
 }
