@@ -144,9 +144,14 @@ fn conclude(feed: &Feed, file: &str, fold: Fold<'_>, cut: Cut, ruling: Ruling, s
         superseded: 0,
         rejects_by_rule: of(Severity::Error),
         warnings_by_rule: of(Severity::Warn),
-        skipped: Skipped { header: cut.headers, blank: totals.blanks, ..Skipped::default() },
+        skipped: Skipped {
+            header: cut.totals.headers,
+            // Those before the header belong to no chunk.
+            blank: cut.totals.blanks.max(totals.blanks),
+            ..Skipped::default()
+        },
         controls: Vec::new(),
-        bytes: cut.bytes.max(totals.bytes),
+        bytes: cut.totals.bytes.max(totals.bytes),
         seconds,
         records_per_second: if seconds > 0.0 { totals.records as f64 / seconds } else { 0.0 },
     };

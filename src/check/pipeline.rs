@@ -8,7 +8,7 @@ use crossbeam_channel::{Receiver, Sender, bounded};
 
 use super::CheckError;
 use super::fold::{Fold, Next};
-use crate::chunk::{Chunk, Cutter, Limits};
+use crate::chunk::{Chunk, CutTotals, Cutter, Limits};
 use crate::feed::{Feed, Layout};
 use crate::record::{Columns, HeaderFault};
 use crate::rules::{Plan, Scratch, Verdict};
@@ -20,8 +20,8 @@ const READ_BYTES: usize = 256 << 10;
 /// How the cut went.
 pub struct Cut {
     pub end: CutEnd,
-    pub bytes: u64,
-    pub headers: u64,
+    /// Of a file that was cut whole; else of what was cut of it.
+    pub totals: CutTotals,
     pub unknown_columns: Vec<String>,
 }
 
@@ -154,8 +154,6 @@ impl<'f> Cutting<'f> {
     fn run(mut self, mut source: impl Read, limits: Limits) -> Result<Cut, Failure> {
         let mut cutter = Cutter::new(&self.feed.layout, limits);
         let mut buffer = vec![0; READ_BYTES];
-        // A file that is nothing but a header without a line end: the cutter names it only when it ends.
-        let mut header: Vec<u8> = Vec::new();
         let mut bytes = 0u64;
         loop {
             let taken = match source.read(&mut buffer) {
@@ -165,27 +163,22 @@ impl<'f> Cutting<'f> {
                 Err(error) => return Err(Failure::Read(error)),
             };
             bytes += taken as u64;
-            if self.columns.is_none() && cutter.header().is_none() && header.len() < limits.record_bytes {
-                header.extend_from_slice(&buffer[..taken]);
-            }
             if let Err(halt) = cutter.push(&buffer[..taken], |chunk| self.hand_over(chunk)) {
                 return Ok(self.ended(halt, bytes));
             }
         }
-        if let Some(whole) = cutter.header() {
-            header = whole.to_vec();
+        let totals = match cutter.finish(|chunk| self.hand_over(chunk)) {
+            Ok(totals) => totals,
+            Err(halt) => return Ok(self.ended(halt, bytes)),
+        };
+        // A file of nothing but a header still has to fit.
+        if let (Some(header), None) = (cutter.header(), &self.columns) {
+            match Columns::bind(self.feed, header) {
+                Ok(columns) => self.columns = Some(Arc::new(columns)),
+                Err(fault) => return Ok(self.ended(Halt::Header(fault), bytes)),
+            }
         }
-        match cutter.finish(|chunk| self.hand_over(chunk)) {
-            Err(halt) => Ok(self.ended(halt, bytes)),
-            Ok(totals) if self.columns.is_none() && totals.headers > 0 => match Columns::bind(self.feed, &header) {
-                Err(fault) => Ok(self.ended(Halt::Header(fault), bytes)),
-                Ok(columns) => {
-                    self.columns = Some(Arc::new(columns));
-                    Ok(self.whole(totals.bytes, totals.headers))
-                }
-            },
-            Ok(totals) => Ok(self.whole(totals.bytes, totals.headers)),
-        }
+        Ok(Cut { end: CutEnd::Whole, totals, unknown_columns: self.unknown_columns() })
     }
 
     fn hand_over(&mut self, chunk: Chunk) -> Result<(), Halt> {
@@ -200,22 +193,19 @@ impl<'f> Cutting<'f> {
         self.work.send(Work { columns, chunk }).map_err(|_| Halt::Halted)
     }
 
-    fn whole(self, bytes: u64, headers: u64) -> Cut {
-        Cut { end: CutEnd::Whole, bytes, headers, unknown_columns: self.unknown_columns() }
-    }
-
     fn ended(self, halt: Halt, bytes: u64) -> Cut {
+        let Layout::Delimited(layout) = &self.feed.layout;
+        let headers = u64::from(layout.header);
+        let unknown_columns = self.unknown_columns();
         match halt {
-            Halt::Header(fault) => Cut { end: CutEnd::Header(fault), bytes, headers: 1, unknown_columns: Vec::new() },
+            Halt::Header(fault) => {
+                let totals = CutTotals { bytes, headers, ..CutTotals::default() };
+                Cut { end: CutEnd::Header(fault), totals, unknown_columns }
+            }
             Halt::Halted => {
-                let Layout::Delimited(layout) = &self.feed.layout;
                 // What was read ahead of the stop is not part of the report.
-                Cut {
-                    end: CutEnd::Halted,
-                    bytes: 0,
-                    headers: u64::from(layout.header),
-                    unknown_columns: self.unknown_columns(),
-                }
+                let totals = CutTotals { headers, ..CutTotals::default() };
+                Cut { end: CutEnd::Halted, totals, unknown_columns }
             }
         }
     }

@@ -152,8 +152,8 @@ impl Cutter {
         Ok(())
     }
 
-    /// The file has ended: emits what remains.
-    pub fn finish<E>(mut self, mut emit: impl FnMut(Chunk) -> Result<(), E>) -> Result<CutTotals, E> {
+    /// The file has ended: emits what remains. Call it once; [`Cutter::header`] may be known only after it.
+    pub fn finish<E>(&mut self, mut emit: impl FnMut(Chunk) -> Result<(), E>) -> Result<CutTotals, E> {
         self.settle(Input::Ended, &mut emit)?;
         self.close_overlong(&mut emit)?;
         self.totals.bytes = self.position.byte;

@@ -61,6 +61,16 @@ fn a_file_with_only_a_header_has_no_chunks() {
 }
 
 #[test]
+fn a_header_without_a_line_end_is_known_once_the_file_has_ended() {
+    let layout = Delimited { header: true, ..CSV };
+    let mut cutter = Cutter::new(&Layout::Delimited(layout), Limits::DEFAULT);
+    cutter.push(b"a,b", |_| Err("a chunk")).unwrap();
+    assert_eq!(cutter.header(), None);
+    cutter.finish(|_| Err("a chunk")).unwrap();
+    assert_eq!(cutter.header(), Some(&b"a,b"[..]));
+}
+
+#[test]
 fn a_chunk_ends_at_the_last_record_end_within_its_size() {
     let chunks = whole(&CSV, limits_of(8, 100), b"aaa\nbbb\nccc\nd\nlonger than eight\ne");
     assert_eq!(payloads(&chunks), [&b"aaa\nbbb\n"[..], b"ccc\nd\n", b"longer than eight\n", b"e"]);

@@ -66,10 +66,9 @@ impl Cutting {
                 return Err(halt.into());
             }
         }
-        let header = cutter.header().map(<[u8]>::to_vec);
         let totals = cutter.finish(|chunk| sender.send(chunk))?;
         // A file of nothing but a header still has to fit; an empty one is judged by the feed's `onEmpty`.
-        if let (Some(header), None) = (&header, &sender.unknown_columns) {
+        if let (Some(header), None) = (cutter.header(), &sender.unknown_columns) {
             sender.bind(&self.open.feed.feed, header)?;
         }
         let unknown_columns = sender.unknown_columns.unwrap_or_default();

@@ -23,6 +23,8 @@ pub enum IngestError {
     Leased { job: JobId, publisher: String },
     #[error("job {job} came from a pipe: say where its bytes are with --from FILE")]
     NoPath { job: JobId },
+    #[error("{} is gone, or cannot be read. Say where the file of job {job} is now: `fabric ingest --resume {job} --from FILE`", .path.display())]
+    SourceGone { job: JobId, path: PathBuf },
     #[error("{} is not the file that job {job} was registered with: another size, begin or end. Say where that one is with --from FILE", .path.display())]
     OtherSource { job: JobId, path: PathBuf },
     #[error("{0}")]

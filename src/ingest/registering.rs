@@ -64,7 +64,10 @@ impl Ingest {
         let known = self.patient_postgres(|| jobs::source_of(&self.pool, job)).await?;
         let known = known.ok_or(RegisterError::NoJob(job))?;
         let input = from.or(known.path.clone().map(Input::Path)).ok_or(IngestError::NoPath { job })?;
-        let found = identify(&input).await?;
+        let found = identify(&input).await.map_err(|error| match error {
+            IngestError::Source(error) if error.is_unreachable() => IngestError::SourceGone { job, path: input.path() },
+            error => error,
+        })?;
         let differs = |a: Option<[u8; 32]>, b: Option<[u8; 32]>| a.zip(b).is_some_and(|(a, b)| a != b);
         let resized = found.bytes.zip(known.bytes).is_some_and(|(a, b)| a != b);
         if resized || differs(found.head, known.head) || differs(found.tail, known.tail) {

@@ -59,6 +59,11 @@ impl SourceError {
         matches!(self, Self::Truncated { .. } | Self::Corrupt { .. } | Self::Resized { .. } | Self::Rewritten(_))
     }
 
+    /// Whether nothing can be read under the path that was named.
+    pub fn is_unreachable(&self) -> bool {
+        matches!(self, Self::NotFound(_) | Self::Directory(_) | Self::Permission(_))
+    }
+
     /// For where [`io::Read`] allows nothing else: its text is this error's.
     pub(super) fn into_read(self) -> io::Error {
         let kind = match &self {

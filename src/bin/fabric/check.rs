@@ -5,9 +5,10 @@ use std::io::{BufWriter, Write};
 use std::path::{Path, PathBuf};
 
 use anyhow::Context as _;
-use fabric::check::{self, Options, Ruling};
+use fabric::check::{self, CheckError, Options, Ruling};
 use fabric::chunk::Limits;
 use fabric::feed::{self, Feed};
+use fabric::source::SourceError;
 
 use crate::exit::{Exit, Refused};
 use crate::globals::{Globals, print, print_json};
@@ -16,7 +17,7 @@ use crate::source;
 /// Judge a local file by a feed definition, before anything is loaded; needs no server
 ///
 /// Same cut, same rules, same verdicts as a load, on all cores. Exits 3 where the file would not load: over a `stop`
-/// threshold, a header that does not fit, empty where the feed refuses that.
+/// threshold, a header that does not fit, empty where the feed refuses that, damaged.
 #[derive(Debug, clap::Args)]
 #[command(after_help = "Example:\n  fabric check examples/card-transactions.yaml cards.txt --rejects rejects.txt")]
 pub struct Args {
@@ -49,7 +50,13 @@ pub fn run(globals: &Globals, args: Args) -> anyhow::Result<Exit> {
         rejects: args.rejects.as_deref().map(|path| create(path, &args.file)).transpose()?,
         accepted: args.accepted.as_deref().map(|path| create(path, &args.file)).transpose()?,
     };
-    let result = check::run(&feed, &args.file.display().to_string(), source, options)?;
+    let result = match check::run(&feed, &args.file.display().to_string(), source, options) {
+        Err(CheckError::Read { error, .. }) if is_the_datas_doing(&error) => {
+            eprintln!("would not load: {error}");
+            return Ok(Exit::Data);
+        }
+        result => result?,
+    };
     if args.json {
         print_json(&result.report)?;
     } else {
@@ -59,6 +66,12 @@ pub fn run(globals: &Globals, args: Args) -> anyhow::Result<Exit> {
         Ruling::Passed { .. } => Exit::Done,
         Ruling::Refused { .. } => Exit::Data,
     })
+}
+
+/// Whether the file itself is at fault: damaged, cut off, changed meanwhile.
+fn is_the_datas_doing(error: &std::io::Error) -> bool {
+    let own = error.get_ref().and_then(|error| error.downcast_ref::<SourceError>());
+    own.is_some_and(SourceError::is_the_datas_doing)
 }
 
 /// Reads and checks a definition.

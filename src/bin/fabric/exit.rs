@@ -55,9 +55,7 @@ fn fail(error: &anyhow::Error) -> Exit {
 
 /// Whether the person can put it right by asking otherwise.
 fn is_usage(cause: &(dyn std::error::Error + 'static)) -> bool {
-    let of_path = cause.downcast_ref().is_some_and(|error| {
-        matches!(error, SourceError::NotFound(_) | SourceError::Directory(_) | SourceError::Permission(_))
-    });
+    let of_path = cause.downcast_ref().is_some_and(SourceError::is_unreachable);
     of_path
         || asks_for_what_is_not(cause)
         || cause.is::<Refused>()

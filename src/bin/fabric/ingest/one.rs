@@ -136,12 +136,14 @@ fn exit_of_error(error: &IngestError) -> Exit {
     use fabric::jobs::RegisterError;
     match error {
         error if error.is_the_datas_doing() => Exit::Data,
+        IngestError::Source(error) if error.is_unreachable() => Exit::Usage,
         IngestError::Register(
             RegisterError::NoJob(_)
             | RegisterError::NotResumable { .. }
             | RegisterError::Config(ConfigError::NoFeed { .. }),
         )
         | IngestError::NoPath { .. }
+        | IngestError::SourceGone { .. }
         | IngestError::OtherSource { .. } => Exit::Usage,
         _ => Exit::SystemFailed,
     }
