@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use fabric::chunk::JobId;
 use fabric::ingest::{Ingest, IngestError, Ingested, Input, Progress};
@@ -34,6 +34,8 @@ pub struct Loaded {
 
 /// Between two looks at a job that is waited for.
 const LOOK: Duration = Duration::from_millis(100);
+/// A job whose chunks are in Kafka, and of which nothing was loaded for so long, is told of.
+const STILL: Duration = Duration::from_secs(10);
 
 pub async fn run(ingest: &Ingest, server: &Server, display: &Arc<Display>, work: Work, until: Until) -> Loaded {
     let name = match &work {
@@ -104,22 +106,51 @@ async fn finish(
 async fn wait(server: &Server, bar: &Bar, job: JobId, records: u64) -> anyhow::Result<JobState> {
     bar.loading(records);
     let mut silent_since = None;
+    let mut progress = Stillness::new();
     loop {
         match jobs::progress(&server.pool, job).await {
             Ok(Some((state, _))) if state.exit_code().is_some() => return Ok(state),
             Ok(Some((_, done))) => {
                 silent_since = None;
                 bar.loaded(done);
+                if progress.is_news(done) {
+                    bar.say(&format!(
+                        "nothing of job {job} was loaded for {} s. Does a validator run? `fabric validate` starts one. \
+                         Waiting on; Ctrl-C loses nothing",
+                        STILL.as_secs()
+                    ));
+                }
             }
             Ok(None) => return Err(Refused(format!("job {job} is gone")).into()),
             Err(error) => {
-                let since = *silent_since.get_or_insert_with(std::time::Instant::now);
+                let since = *silent_since.get_or_insert_with(Instant::now);
                 if !fabric::postgres::is_passing(&error) || since.elapsed() > server.settings.ingest.patience {
                     return Err(error.into());
                 }
             }
         }
         tokio::time::sleep(LOOK).await;
+    }
+}
+
+/// Notices when a job stands still.
+struct Stillness {
+    done: u64,
+    since: Instant,
+    told: bool,
+}
+
+impl Stillness {
+    fn new() -> Self {
+        Self { done: 0, since: Instant::now(), told: false }
+    }
+
+    /// Whether it has stood still for so long that someone should hear of it, which they do once.
+    fn is_news(&mut self, done: u64) -> bool {
+        if done != self.done {
+            *self = Self { done, since: Instant::now(), told: false };
+        }
+        self.since.elapsed() >= STILL && !std::mem::replace(&mut self.told, true)
     }
 }
 
