@@ -3,6 +3,7 @@
 mod describe;
 mod hosts;
 mod migrate;
+mod nodelay;
 
 use std::time::Duration;
 
@@ -71,10 +72,15 @@ pub async fn connect_with(
 /// A pool that connects when it is first used.
 pub fn pool(settings: &PostgresSettings, application_name: &str) -> Result<PgPool, sqlx::Error> {
     let each = all_options(settings, application_name)?;
+    let ports: Vec<u16> = each.iter().map(PgConnectOptions::get_port).collect();
     let pool = PgPoolOptions::new()
         .min_connections(0)
         .max_connections(settings.pool)
         .acquire_timeout(settings.acquire_timeout)
+        .after_connect(move |_, _| {
+            nodelay::set(&ports);
+            Box::pin(std::future::ready(Ok(())))
+        })
         .connect_lazy_with(each[0].clone());
     if each.len() > 1 {
         tokio::spawn(follow_writer(pool.clone(), each));
@@ -84,7 +90,7 @@ pub fn pool(settings: &PostgresSettings, application_name: &str) -> Result<PgPoo
 
 async fn connect_within(options: &PgConnectOptions) -> Result<PgConnection, sqlx::Error> {
     match tokio::time::timeout(CONNECT_TIMEOUT, options.connect()).await {
-        Ok(answer) => answer,
+        Ok(answer) => answer.inspect(|_| nodelay::set(&[options.get_port()])),
         Err(_) => Err(sqlx::Error::Io(std::io::Error::new(
             std::io::ErrorKind::TimedOut,
             format!("no answer within {} s", CONNECT_TIMEOUT.as_secs()),

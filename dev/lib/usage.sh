@@ -32,15 +32,15 @@ own_peak() {
   return 1
 }
 
-# watch_usage PID: looks at a child of ours until it has ended, for one that has ended shows nothing any more. Leaves
-# INGEST_TICKS and INGEST_PEAK; what it did in its last tenth of a second is missing.
+# watch_usage PID TICKS PEAK: looks at a child of ours until it has ended, for one that has ended shows nothing any
+# more. Leaves both figures in the variables that it is given; what it did in its last tenth of a second is missing.
 watch_usage() {
   local REPLY
-  INGEST_TICKS=0
-  INGEST_PEAK=0
+  printf -v "$2" 0
+  printf -v "$3" 0
   while own_peak "$1"; do
-    INGEST_PEAK=$REPLY
-    ! own_ticks "$1" || INGEST_TICKS=$REPLY
+    printf -v "$3" '%s' "$REPLY"
+    ! own_ticks "$1" || printf -v "$2" '%s' "$REPLY"
     sleep 0.1
   done
 }

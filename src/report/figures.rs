@@ -63,6 +63,12 @@ pub fn duration(time: Duration) -> String {
     }
 }
 
+/// `1 s`, `59 s`, `2m 41s`: a time that is only guessed has no fractions.
+pub fn whole_duration(time: Duration) -> String {
+    let seconds = time.as_secs_f64().round().max(1.0);
+    if seconds < 60.0 { format!("{seconds} s") } else { duration(Duration::from_secs(seconds as u64)) }
+}
+
 /// `0.04 %`, `12 %`: two significant digits; `0 %` is only said where it is exact.
 pub fn percent(part: u64, whole: u64) -> String {
     if whole == 0 || part == 0 {
@@ -122,6 +128,13 @@ mod tests {
             .map(|millis| duration(Duration::from_millis(millis)))
             .to_vec();
         assert_eq!(shown, ["3 ms", "99 ms", "1.8 s", "59.9 s", "0m 59s", "2m 41s", "3h 07m", "2d 4h"]);
+    }
+
+    #[test]
+    fn a_guessed_duration_has_no_fractions() {
+        let shown: Vec<_> =
+            [0, 1_400, 59_400, 59_600, 161_200].map(|m| whole_duration(Duration::from_millis(m))).to_vec();
+        assert_eq!(shown, ["1 s", "1 s", "59 s", "1m 00s", "2m 41s"]);
     }
 
     #[test]
