@@ -26,15 +26,15 @@ async fn without(settings: &[(&str, &str)], expected: &[&str]) {
 
 #[tokio::test]
 async fn an_absent_kafka_is_named_with_its_address_and_what_to_run() {
-    let expected =
-        ["Kafka does not answer at 127.0.0.1:1 (connection refused)", "dev/stack status", "Trying again for"];
+    let expected = ["Kafka does not answer at 127.0.0.1:1 (connection refused)", "`dev/stack status`"];
     without(&[("FABRIC_KAFKA_BROKERS", NOWHERE)], &expected).await;
 }
 
 #[tokio::test]
 async fn an_absent_postgres_is_named_with_its_address_and_what_to_run() {
     let url = format!("postgres://fabric:hidden@{NOWHERE}/fabric");
-    let expected = ["Postgres does not answer at 127.0.0.1:1", "dev/stack status", "Trying again for"];
+    let expected =
+        ["Postgres does not answer at 127.0.0.1:1 (connection refused)", "`dev/stack status`", "Trying again for"];
     without(&[("FABRIC_POSTGRES_URL", &url)], &expected).await;
 }
 

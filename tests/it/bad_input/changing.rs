@@ -17,6 +17,7 @@ const ANSWER: Duration = Duration::from_secs(10);
 async fn installation() -> Installation {
     let mut installation = Installation::new().await;
     installation.set("FABRIC_INGEST_BACKLOG_BYTES", "4MiB");
+    installation.set("FABRIC_INGEST_IN_FLIGHT_BYTES", "4MiB");
     installation.apply_card_transactions();
     installation
 }

@@ -58,6 +58,7 @@ async fn a_wrong_delimiter_for_the_whole_file_is_stopped_by_the_default_threshol
     const RECORDS: i64 = 1_500_000;
     let mut installation = Installation::new().await;
     installation.set("FABRIC_INGEST_BACKLOG_BYTES", "4MiB");
+    installation.set("FABRIC_INGEST_IN_FLIGHT_BYTES", "4MiB");
     installation.set("FABRIC_INGEST_CHUNK_BYTES", "256KiB");
     let bench = Bench::over(installation, &[LINES]);
     let mut text = String::new();
