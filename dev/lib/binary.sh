@@ -27,9 +27,10 @@ is_current() {
   [[ -z $newer ]]
 }
 
-# build_fabric PROFILE: cargo's own progress goes to standard error.
+# build_fabric PROFILE: cargo's own progress goes to standard error, if there is anything to build.
 build_fabric() {
   local args=(--manifest-path "$ROOT/Cargo.toml" --bin fabric --locked)
+  ! is_current "$ROOT/target/$1/fabric" || args+=(--quiet)
   [[ $1 != release ]] || args+=(--release)
   cargo build "${args[@]}" 1>&2
 }

@@ -59,7 +59,7 @@ await() {
 give_up() {
   printf '\n%s %s. The end of %s:\n' "$1" "$2" "$LOGS/$1.log" >&2
   tail -n 25 "$LOGS/$1.log" >&2 || true
-  die "$1 $2. Its whole log: dev/stack logs $1. Try again: dev/stack up"
+  die "$1 $2. Its whole log: dev/stack logs $1. Try again: ${AGAIN:-dev/stack up}"
 }
 
 # stop_process NAME SIGNAL SECONDS: signals the process that we started and waits for its end; SIGKILL after that.
@@ -78,6 +78,16 @@ stop_process() {
     done
   fi
   rm -f "$STACK/$name.pid"
+}
+
+# stop_others COMPONENT…: ends every process of ours that is none of these: what dev/demo --keep left.
+stop_others() {
+  local file name
+  for file in "$STACK"/*.pid; do
+    name=${file##*/}
+    name=${name%.pid}
+    [[ ! -e $file || " $* " == *" $name "* ]] || stop_process "$name" TERM 30
+  done
 }
 
 # memory_of PID: resident bytes of it and its children, in MiB.

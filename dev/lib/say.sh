@@ -4,7 +4,9 @@
 ROOT=$(cd "$(dirname "${BASH_SOURCE[0]}")/../.." && pwd -P)
 STACK=$ROOT/target/stack
 LOGS=$STACK/logs
-export ROOT STACK LOGS
+# Wherever cargo is told to build on this machine: what we build, we run from here.
+CARGO_TARGET_DIR=$ROOT/target
+export ROOT STACK LOGS CARGO_TARGET_DIR
 
 # say NAME TEXT…: one aligned line of progress.
 say() {

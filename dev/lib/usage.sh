@@ -1,13 +1,53 @@
 # shellcheck shell=bash
-# A process into what it used: peak memory and processor time.
+# A process into what it used: peak memory and processor time (proc(5)).
 
-# used_by PID: its peak resident memory and processor seconds so far (proc(5): VmHWM; fields 14 and 15 of stat).
-used_by() {
-  local stat fields peak ticks hertz
-  { stat=$(<"/proc/$1/stat"); } 2>/dev/null || { printf 'ended\n'; return; }
+# ticks_of PID: processor time in clock ticks, of it, of its children, and of those that have ended.
+ticks_of() {
+  local sum=0 child
+  for child in "$1" $(ps -o pid= --ppid "$1"); do
+    own_ticks "$child" || continue
+    sum=$((sum + REPLY))
+  done
+  printf '%s' "$sum"
+}
+
+# own_ticks PID: into REPLY, without starting a process: fields 14 and 15 of stat, and 16 and 17 for children that it
+# has waited for.
+own_ticks() {
+  local stat fields
+  { stat=$(<"/proc/$1/stat"); } 2>/dev/null || return 1
   read -ra fields <<<"${stat##*) }"
-  ticks=$((fields[11] + fields[12]))
+  REPLY=$((fields[11] + fields[12] + fields[13] + fields[14]))
+}
+
+# own_peak PID: into REPLY, the most memory that it has had resident, in MiB. Fails once it has ended.
+own_peak() {
+  local lines line
+  { mapfile -t lines <"/proc/$1/status"; } 2>/dev/null || return 1
+  for line in "${lines[@]}"; do
+    [[ $line =~ ^VmHWM:[^0-9]*([0-9]+) ]] || continue
+    REPLY=$((BASH_REMATCH[1] / 1024))
+    return 0
+  done
+  return 1
+}
+
+# watch_usage PID: looks at a child of ours until it has ended, for one that has ended shows nothing any more. Leaves
+# INGEST_TICKS and INGEST_PEAK; what it did in its last tenth of a second is missing.
+watch_usage() {
+  local REPLY
+  INGEST_TICKS=0
+  INGEST_PEAK=0
+  while own_peak "$1"; do
+    INGEST_PEAK=$REPLY
+    ! own_ticks "$1" || INGEST_TICKS=$REPLY
+    sleep 0.1
+  done
+}
+
+# seconds_of TICKS: with one digit.
+seconds_of() {
+  local hertz
   hertz=$(getconf CLK_TCK)
-  peak=$(awk '/^VmHWM/ { print int($2 / 1024) }' "/proc/$1/status")
-  printf '%s MiB at most, %d.%d s of processor time\n' "${peak:-?}" $((ticks / hertz)) $((ticks % hertz * 10 / hertz))
+  printf '%d.%d' $(($1 / hertz)) $(($1 % hertz * 10 / hertz))
 }

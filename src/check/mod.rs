@@ -7,7 +7,8 @@ mod fold;
 mod pipeline;
 mod text;
 
-use std::io::{Read, Write};
+use std::io::Write;
+use std::path::Path;
 use std::time::Instant;
 
 use crate::chunk::{Limits, Position};
@@ -15,6 +16,7 @@ use crate::feed::{Feed, Severity};
 use crate::ledger::{Judgement, Stated, Terms, judge};
 use crate::report::{Report, Skipped};
 use crate::rules::{Breach, Plan};
+use crate::source::{Source, SourceError};
 
 pub use text::text;
 
@@ -74,22 +76,26 @@ pub enum Ruling {
 
 #[derive(Debug, thiserror::Error)]
 pub enum CheckError {
-    #[error("{file} cannot be read at byte {byte}: {error}")]
-    Read { file: String, byte: u64, error: std::io::Error },
+    #[error(transparent)]
+    Source(#[from] SourceError),
     #[error("cannot write {what}: {error}")]
     Write { what: &'static str, error: std::io::Error },
 }
 
 /// Judges `source` by `feed`; `file` is its name for people. Ends early where a `stop` threshold is passed.
-pub fn run(feed: &Feed, file: &str, source: impl Read + Send, options: Options) -> Result<CheckResult, CheckError> {
+pub fn run(feed: &Feed, file: &str, mut source: Source, options: Options) -> Result<CheckResult, CheckError> {
     let started = Instant::now();
     let plan = Plan::compile(feed);
     let mut fold = Fold::new(feed, &plan, options.show, options.rejects, options.accepted)?;
-    let cut = pipeline::run(feed, &plan, source, options.limits, options.workers, &mut fold);
+    let cut = pipeline::run(feed, &plan, &mut source, options.limits, options.workers, &mut fold);
     let cut = cut.map_err(|end| match end {
-        pipeline::Failure::Read { byte, error } => CheckError::Read { file: file.to_owned(), byte, error },
+        pipeline::Failure::Read(error) => CheckError::Source(SourceError::from_read(Path::new(file), error)),
         pipeline::Failure::Fold(error) => error,
     })?;
+    if matches!(cut.end, CutEnd::Whole) {
+        // A file that changed under the check has not been judged as it is now.
+        source.finish()?;
+    }
     fold.flush()?;
     let ruling = rule(feed, &fold, &cut);
     let seconds = started.elapsed().as_secs_f64();

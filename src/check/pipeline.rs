@@ -33,7 +33,7 @@ pub enum CutEnd {
 }
 
 pub enum Failure {
-    Read { byte: u64, error: std::io::Error },
+    Read(std::io::Error),
     Fold(CheckError),
 }
 
@@ -160,7 +160,7 @@ impl<'f> Cutting<'f> {
                 Ok(0) => break,
                 Ok(taken) => taken,
                 Err(error) if error.kind() == std::io::ErrorKind::Interrupted => continue,
-                Err(error) => return Err(Failure::Read { byte: bytes, error }),
+                Err(error) => return Err(Failure::Read(error)),
             };
             bytes += taken as u64;
             if let Err(halt) = cutter.push(&buffer[..taken], |chunk| self.hand_over(chunk)) {

@@ -51,8 +51,9 @@ pub enum EnvelopeError {
     UnknownSchema(u64),
     #[error("not a chunk: {0}")]
     Malformed(String),
+    /// The checksum covers neither `id` nor `token`: where the token is one of the job's, the damage is the job's.
     #[error("checksum: {id} says {stated:08x}, its bytes give {actual:08x}")]
-    Checksum { id: ChunkId, stated: u32, actual: u32 },
+    Checksum { id: ChunkId, token: Token, stated: u32, actual: u32 },
 }
 
 /// The fields of the schema, in its order.
@@ -132,7 +133,7 @@ impl Envelope {
         let envelope = Self::decode_body(&mut Body::new(body))?;
         let (id, stated, actual) = (envelope.id, envelope.crc, checksum(&envelope.chunk));
         if stated != actual {
-            return Err(EnvelopeError::Checksum { id, stated, actual });
+            return Err(EnvelopeError::Checksum { id, token: envelope.token, stated, actual });
         }
         Ok(envelope)
     }

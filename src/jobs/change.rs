@@ -3,7 +3,7 @@
 use sqlx::{Connection as _, PgConnection, PgPool};
 
 use super::moves::{Reason, lock_row, log_move, make_move};
-use crate::chunk::{ChunkId, JobId, Seq};
+use crate::chunk::{ChunkId, JobId, Lane, Seq};
 use crate::ledger::{JobState, Move, Published};
 use crate::load::Delivery;
 
@@ -92,6 +92,33 @@ pub async fn note(pool: &PgPool, job: JobId, note: &str) -> Result<(), sqlx::Err
         .execute(pool)
         .await?;
     Ok(())
+}
+
+/// Notes, against each job that may have lost chunks by it, that a lane's log skips from `from` on: jobs that take chunks
+/// and may have published any on that partition at `from` or after it. Repeated, it says nothing twice.
+pub async fn note_gap(
+    pool: &PgPool,
+    lane: Lane,
+    partition: i32,
+    from: i64,
+    note: &str,
+) -> Result<Vec<JobId>, sqlx::Error> {
+    let noted: Vec<i64> = sqlx::query_scalar(
+        "insert into fabric.job_notes (job_id, note)
+         select j.job_id, $4 from fabric.jobs j
+          where j.lane = $1
+            and j.state in ('registered', 'publishing', 'loading', 'stalled', 'incomplete', 'parked')
+            and (j.last_offsets is null or (j.last_offsets ->> $2)::bigint >= $3)
+            and not exists (select from fabric.job_notes n where n.job_id = j.job_id and n.note = $4)
+         returning job_id",
+    )
+    .bind(lane.as_str())
+    .bind(partition.to_string())
+    .bind(from)
+    .bind(note)
+    .fetch_all(pool)
+    .await?;
+    Ok(noted.into_iter().map(JobId).collect())
 }
 
 /// Brings back a parked job: its state becomes what it was, and its owed chunks are returned, to be copied from their

@@ -63,6 +63,11 @@ impl Progress {
         }
     }
 
+    /// Nothing before `offset` will ever be delivered: so far it may be committed, whatever is in flight after it.
+    pub fn skip_to(&mut self, offset: i64) {
+        self.committable.get_or_insert(Committable { next_offset: offset, last_in_ledger: None });
+    }
+
     /// `None` while nothing of this assignment may be committed.
     pub fn committable(&self) -> Option<Committable> {
         self.committable
@@ -98,6 +103,17 @@ mod tests {
         progress.finish(10, done(10));
         assert_eq!(progress.committable(), Some(Committable { next_offset: 16, last_in_ledger: Some(chunk(15)) }));
         assert!(progress.is_idle());
+    }
+
+    #[test]
+    fn a_gap_is_passed_at_once_and_never_goes_back() {
+        let mut progress = Progress::default();
+        progress.begin(50);
+        progress.skip_to(50);
+        assert_eq!(progress.committable(), Some(Committable { next_offset: 50, last_in_ledger: None }));
+        progress.finish(50, done(50));
+        progress.skip_to(50);
+        assert_eq!(progress.committable(), Some(Committable { next_offset: 51, last_in_ledger: Some(chunk(50)) }));
     }
 
     #[test]

@@ -1,16 +1,18 @@
 //! One loader connection.
 
+use std::borrow::Cow;
 use std::collections::BTreeMap;
 use std::time::{Duration, Instant};
 
 use sqlx::postgres::PgConnectOptions;
 use sqlx::{AssertSqlSafe, PgConnection, PgPool};
 
+use super::encode::{KeepSource, REJECT_COLUMNS, RejectEncoder};
 use super::faults::{FaultClass, Site, answer, classify_error};
 use super::held::{Held, Patience};
-use super::{JudgedChunk, Outcome, fence, rejects, slow, sql};
+use super::{JudgedChunk, Outcome, fence, slow, sql};
 use crate::feed::Severity;
-use crate::jobs;
+use crate::jobs::{self, ChangeError};
 use crate::ledger::Fence;
 use crate::postgres;
 use crate::rules::Reject;
@@ -93,8 +95,9 @@ impl Loader {
             self.session = Some(session);
             return self.unloaded(chunk, opened.fence).await;
         }
-        let kept = self.load.kept_rejects.saturating_sub(opened.rejected_before);
-        match transact(connection, chunk, kept).await {
+        let past_limit = opened.rejected_before >= self.load.kept_rejects;
+        let keep = if past_limit { KeepSource::Range } else { KeepSource::Bytes };
+        match transact(connection, chunk, keep).await {
             Ok(outcome) => {
                 self.held.passed(chunk.feed.feed.name.as_str());
                 self.session = Some(session);
@@ -115,10 +118,13 @@ impl Loader {
                     "chunk {} came a second time with other bytes: partition {} offset {} of {}",
                     chunk.chunk.seq, chunk.delivery.partition, chunk.delivery.offset, chunk.delivery.topic
                 );
-                jobs::fail(&self.aside, chunk.job, &reason)
-                    .await
-                    .map_err(|error| LoadError { message: format!("{}: {error}", chunk.id()) })?;
-                Outcome::Conflict
+                match jobs::fail(&self.aside, chunk.job, &reason).await {
+                    // A job that has ended keeps its end: what it loaded is whole without this message.
+                    Ok(()) | Err(ChangeError::NotAllowed { .. }) => Outcome::Conflict,
+                    Err(ChangeError::NoJob(_)) => Outcome::Unknown,
+                    Err(ChangeError::Postgres(error)) => return Err(self.infrastructure(chunk, &error)),
+                    Err(error) => return Err(LoadError { message: format!("{}: {error}", chunk.id()) }),
+                }
             }
         })
     }
@@ -178,7 +184,11 @@ pub(super) fn on_fabric(error: sqlx::Error) -> TransactionFault {
 }
 
 /// What stands between the fence and the end of the transaction.
-async fn transact(connection: &mut PgConnection, chunk: &JudgedChunk, kept: u64) -> Result<Outcome, TransactionFault> {
+async fn transact(
+    connection: &mut PgConnection,
+    chunk: &JudgedChunk,
+    keep: KeepSource,
+) -> Result<Outcome, TransactionFault> {
     let accepted = chunk.verdict.accepted;
     let mut extra = Vec::new();
     if accepted > 0 {
@@ -192,11 +202,13 @@ async fn transact(connection: &mut PgConnection, chunk: &JudgedChunk, kept: u64)
             Err(error) => return Err(on_target(error)),
         }
     }
-    let mut rejects: Vec<&Reject> = chunk.verdict.rejects.iter().chain(&extra).collect();
-    rejects.sort_by_key(|reject| reject.at.record);
+    let mut rejects = Cow::Borrowed(&chunk.verdict.rejects);
+    if !extra.is_empty() {
+        rejects.to_mut().extend_from_slice(&extra);
+        rejects.to_mut().sort_by_key(|reject| reject.at.record);
+    }
     if !rejects.is_empty() {
-        let bytes = rejects::encode(chunk, rejects.iter().copied(), kept);
-        copy(connection, rejects::COPY, &bytes).await.map_err(on_fabric)?;
+        copy_rejects(connection, chunk, &rejects, keep).await.map_err(on_fabric)?;
     }
     let (loaded, rejected) = (accepted - extra.len() as u64, rejects.len() as u64);
     if !extra.is_empty() {
@@ -211,6 +223,18 @@ async fn copy_rows(connection: &mut PgConnection, chunk: &JudgedChunk) -> Result
     let feed = &chunk.feed.feed;
     let statement = format!("copy {} ({}) from stdin (format binary)", sql::table(&feed.target), sql::columns(feed));
     copy(connection, &statement, &chunk.rows).await
+}
+
+async fn copy_rejects(
+    connection: &mut PgConnection,
+    chunk: &JudgedChunk,
+    rejects: &[Reject],
+    keep: KeepSource,
+) -> Result<u64, sqlx::Error> {
+    let mut bytes = Vec::new();
+    RejectEncoder::encode(chunk.job, chunk.chunk.seq, &chunk.chunk.payload, rejects, keep, &mut bytes);
+    let columns = sql::idents(REJECT_COLUMNS);
+    copy(connection, &format!("copy fabric.rejects ({columns}) from stdin (format binary)"), &bytes).await
 }
 
 /// One COPY from memory. Answers how many rows it stored.

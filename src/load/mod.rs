@@ -6,7 +6,6 @@ mod faults;
 mod fence;
 mod held;
 mod loader;
-mod rejects;
 mod reread;
 mod slow;
 mod sql;
@@ -60,7 +59,7 @@ pub enum Outcome {
         rejected: u64,
     },
     Already,
-    /// The job has been failed; the message belongs in the dead letters.
+    /// The job has been failed, unless it had ended before; the message belongs in the dead letters.
     Conflict,
     Stopped,
     /// The message belongs in the dead letters.

@@ -2,6 +2,7 @@
 
 use std::fmt::Write as _;
 
+use super::encode::copy_columns;
 use crate::feed::{Feed, Target};
 
 /// A name in double quotes: reserved words are names like any other.
@@ -19,7 +20,7 @@ pub(super) fn table(target: &Target) -> String {
 
 /// The target's columns in the order in which [`super::encode::RowEncoder`] writes them.
 pub(super) fn columns(feed: &Feed) -> String {
-    idents(["_job_id", "_record_no"].into_iter().chain(feed.fields.iter().map(|field| field.name.as_str())))
+    idents(copy_columns(feed))
 }
 
 /// A text as a literal, whatever `standard_conforming_strings` says.

@@ -6,7 +6,7 @@ mod create;
 use sqlx::{Connection as _, PgConnection};
 
 use super::sql;
-use crate::feed::{Feed, FieldType};
+use crate::feed::Feed;
 use crate::settings::LoadSettings;
 
 /// Why a target cannot take a feed, and the SQL that mends it.
@@ -53,18 +53,6 @@ async fn require_schema(connection: &mut PgConnection, schema: &str) -> Result<(
         return Ok(());
     }
     Err(TargetError::Unfit(format!("there is no schema {schema}; make it: create schema {}", sql::ident(schema))))
-}
-
-/// The type of a field's column where fabric makes the table.
-fn column_type(kind: &FieldType) -> String {
-    match kind {
-        FieldType::String => "text".into(),
-        FieldType::Integer => "bigint".into(),
-        FieldType::Decimal { precision, scale } => format!("numeric({precision},{scale})"),
-        FieldType::Boolean { .. } => "boolean".into(),
-        FieldType::Date { .. } => "date".into(),
-        FieldType::Timestamp { .. } => "timestamp with time zone".into(),
-    }
 }
 
 /// The column names of a declared key.

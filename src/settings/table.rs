@@ -106,7 +106,7 @@ pub static SPECS: &[Spec] = &[
     spec!("validate.high_loaders", "FABRIC_VALIDATE_HIGH_LOADERS", Count(validate.high_loaders), Between(1, 64), Open,
         "Connections kept for the high lane"),
     spec!("validate.queue_bytes", "FABRIC_VALIDATE_QUEUE_BYTES", Bytes(validate.queue_bytes), Between(4 * MIB, 1 << 40), Open,
-        "Chunks in memory, per lane, from consumed to committed"),
+        "Messages, chunks and rows in memory, per lane, from consumed to committed"),
     spec!("validate.session_timeout", "FABRIC_VALIDATE_SESSION_TIMEOUT", Time(validate.session_timeout), Between(SECOND, HOUR), Open,
         "A silent member loses its partitions after this long"),
     spec!("validate.heartbeat", "FABRIC_VALIDATE_HEARTBEAT", Time(validate.heartbeat), Between(50, HOUR), Open,

@@ -54,7 +54,8 @@ pub async fn run(settings: Settings, mut shutdown: Shutdown) -> Result<(), Stewa
         };
         // The loop of a leader never ends but by an error.
         if let Err(error) = ended {
-            tracing::warn!(%error, "the steward has lost its connection; it stands for election again");
+            let error = crate::postgres::describe(&error, &settings.postgres);
+            tracing::warn!(error, "the steward has no connection; it stands for election again");
         }
         tokio::select! {
             () = sleep(waits.next_wait()) => {}

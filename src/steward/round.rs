@@ -10,7 +10,7 @@ use super::live::{LiveJob, read};
 use super::lost::LostChunks;
 use super::partitions;
 use crate::chunk::JobId;
-use crate::feed::{Feed, ThresholdAction};
+use crate::feed::{Feed, Threshold, ThresholdAction};
 use crate::jobs::{self, Reason};
 use crate::ledger::{JobState, Judgement, Move, Terms, crossings, judge};
 use crate::settings::{PostgresSettings, Settings};
@@ -63,17 +63,19 @@ impl Rounds {
         if job.stored_chunks != job.totals.chunks {
             store_sums(connection, job).await?;
         }
-        let Some(feed) = self.feed(connection, job).await? else { return Ok(()) };
-        let terms = Terms { thresholds: &feed.thresholds, on_empty: feed.on_empty };
+        let feed = self.feed(connection, job).await?;
         if job.state == JobState::Stopping {
-            return finish(connection, job, terms).await;
+            // A job that is to stop does so though its feed cannot be read.
+            return finish(connection, job, feed.as_ref().map_or(&[], |feed| &feed.thresholds)).await;
         }
+        let Some(feed) = feed else { return Ok(()) };
+        let terms = Terms { thresholds: &feed.thresholds, on_empty: feed.on_empty };
         alert(connection, job, terms).await?;
         match judge(terms, job.stated, &job.totals) {
             Judgement::Stop { reason } => {
                 if change(connection, job, &[(Move::ThresholdStop, Reason::Because(&reason))]).await? {
                     let stopping = LiveJob { reason: Some(reason), state: JobState::Stopping, ..job.clone() };
-                    finish(connection, &stopping, terms).await?;
+                    finish(connection, &stopping, terms.thresholds).await?;
                 }
                 Ok(())
             }
@@ -188,7 +190,7 @@ async fn alert(connection: &mut PgConnection, job: &LiveJob, terms: Terms<'_>) -
 
 /// Takes a stopping job the rest of the way, unless its lock is held for now: the next round tries again. Where a
 /// threshold stopped it, the reason says how far past it the chunks in flight have taken it.
-async fn finish(connection: &mut PgConnection, job: &LiveJob, terms: Terms<'_>) -> Result<(), sqlx::Error> {
+async fn finish(connection: &mut PgConnection, job: &LiveJob, thresholds: &[Threshold]) -> Result<(), sqlx::Error> {
     let mut transaction = connection.begin().await?;
     if !jobs::lock_alone(&mut transaction, job.job).await? {
         transaction.rollback().await?;
@@ -198,7 +200,7 @@ async fn finish(connection: &mut PgConnection, job: &LiveJob, terms: Terms<'_>) 
     let by_threshold = job.reason.as_ref().is_some_and(|reason| !reason.starts_with("cancelled by"));
     let overshot = last
         .filter(|_| by_threshold)
-        .and_then(|last| crossings(terms.thresholds, ThresholdAction::Stop, &last.totals).into_iter().next());
+        .and_then(|last| crossings(thresholds, ThresholdAction::Stop, &last.totals).into_iter().next());
     let reason = overshot.as_ref().map_or(Reason::Keep, |crossing| Reason::Because(&crossing.text));
     if jobs::make_move(&mut transaction, job.job, Move::LockTaken, reason).await?.is_ok() {
         transaction.commit().await?;

@@ -66,11 +66,16 @@ impl Assignment {
     /// Takes a delivery of this partition.
     pub fn begin(self: &Arc<Self>, offset: i64, share: Share) -> Ticket {
         self.progress().begin(offset);
-        Ticket { assignment: Arc::clone(self), offset, _share: share }
+        Ticket { assignment: Arc::clone(self), offset, share }
     }
 
     pub fn committable(&self) -> Option<Committable> {
         self.progress().committable()
+    }
+
+    /// What lies before `offset` is gone from the log, and that is on record.
+    pub fn skip_to(&self, offset: i64) {
+        self.progress().skip_to(offset);
     }
 
     pub fn is_idle(&self) -> bool {
@@ -89,7 +94,8 @@ impl Assignment {
 pub struct Ticket {
     pub assignment: Arc<Assignment>,
     pub offset: i64,
-    _share: Share,
+    /// Of its lane's budget.
+    pub share: Share,
 }
 
 impl Ticket {

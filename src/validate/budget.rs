@@ -7,6 +7,9 @@ use std::thread::Thread;
 /// A message weighs at least this, whatever its payload: what a task and its bookkeeping take.
 const LEAST_WEIGHT: usize = 4 << 10;
 
+/// Until it is judged, a message is taken for what most come to: itself, the chunk that is read out of it, its rows.
+const HELD_PER_BYTE: usize = 3;
+
 /// One lane's bytes. Wakes the polling thread when some come back.
 #[derive(Debug)]
 pub struct Budget {
@@ -15,11 +18,11 @@ pub struct Budget {
     poller: Thread,
 }
 
-/// Bytes of one message; they come back when this is dropped.
+/// Bytes of one message and of what is made of it; they come back when this is dropped.
 #[derive(Debug)]
 pub struct Share {
     budget: Arc<Budget>,
-    bytes: usize,
+    bytes: AtomicUsize,
 }
 
 impl Budget {
@@ -27,23 +30,36 @@ impl Budget {
         Arc::new(Self { limit, held: AtomicUsize::new(0), poller })
     }
 
-    /// Whether another message may be taken. The limit is overshot by that one message at most, since its size is
-    /// known only once it is here.
+    /// Whether another message may be taken. The limit is overshot by that one message, since its size is known only
+    /// once it is here, and by what judged chunks turn out to hold beyond the estimate.
     pub fn has_room(&self) -> bool {
         self.held.load(Ordering::Acquire) < self.limit
     }
 
-    pub fn take(self: &Arc<Self>, bytes: usize) -> Share {
-        let bytes = bytes.max(LEAST_WEIGHT);
+    pub fn take(self: &Arc<Self>, message_bytes: usize) -> Share {
+        let bytes = (HELD_PER_BYTE * message_bytes).max(LEAST_WEIGHT);
         self.held.fetch_add(bytes, Ordering::AcqRel);
-        Share { budget: Arc::clone(self), bytes }
+        Share { budget: Arc::clone(self), bytes: AtomicUsize::new(bytes) }
+    }
+}
+
+impl Share {
+    /// What the message holds now.
+    pub fn weigh(&self, bytes: usize) {
+        let bytes = bytes.max(LEAST_WEIGHT);
+        self.budget.held.fetch_add(bytes, Ordering::AcqRel);
+        self.give(self.bytes.swap(bytes, Ordering::AcqRel));
+    }
+
+    fn give(&self, bytes: usize) {
+        self.budget.held.fetch_sub(bytes, Ordering::AcqRel);
+        self.budget.poller.unpark();
     }
 }
 
 impl Drop for Share {
     fn drop(&mut self) {
-        self.budget.held.fetch_sub(self.bytes, Ordering::AcqRel);
-        self.budget.poller.unpark();
+        self.give(self.bytes.load(Ordering::Acquire));
     }
 }
 
@@ -53,7 +69,7 @@ mod tests {
 
     #[test]
     fn bytes_come_back_when_a_message_is_done_with() {
-        let budget = Budget::new(10_000, std::thread::current());
+        let budget = Budget::new(30_000, std::thread::current());
         let first = budget.take(9_999);
         assert!(budget.has_room());
         let second = budget.take(1);
@@ -61,6 +77,18 @@ mod tests {
         drop(first);
         assert!(budget.has_room());
         drop(second);
+        assert_eq!(budget.held.load(Ordering::Acquire), 0);
+    }
+
+    #[test]
+    fn a_judged_chunk_weighs_what_it_holds() {
+        let budget = Budget::new(30_000, std::thread::current());
+        let share = budget.take(5_000);
+        share.weigh(30_000);
+        assert!(!budget.has_room());
+        share.weigh(12_000);
+        assert_eq!(budget.held.load(Ordering::Acquire), 12_000);
+        drop(share);
         assert_eq!(budget.held.load(Ordering::Acquire), 0);
     }
 }

@@ -21,7 +21,7 @@ use super::assignment::{Assignment, Standing};
 use super::budget::Budget;
 use super::lane::Delivered;
 use super::member;
-use super::proof::{self, Ledger};
+use super::proof::{self, Gap, Ledger};
 use super::rebalance::{Mailbox, Rebalance};
 use crate::chunk::{ChunkId, Lane};
 use crate::kafka;
@@ -186,7 +186,7 @@ impl<'i> Member<'i> {
         let budget = Arc::clone(&self.budgets[lane as usize]);
         self.turn = self.turn.wrapping_add(1);
         let mut taken = 0;
-        let mut gap = None;
+        let mut gaps = vec![];
         for step in 0..self.held.len() {
             let place = (self.turn + step) % self.held.len();
             let Held { assignment, queue, .. } = &self.held[place];
@@ -202,14 +202,14 @@ impl<'i> Member<'i> {
                     let _ = self.intake.deliver.send(Delivered { message: message.detach(), ticket });
                     taken += 1;
                 }
-                Some(Err(KafkaError::MessageConsumption(RDKafkaErrorCode::AutoOffsetReset))) => gap = Some(place),
+                Some(Err(KafkaError::MessageConsumption(RDKafkaErrorCode::AutoOffsetReset))) => gaps.push(place),
                 Some(Err(fault @ KafkaError::MessageConsumptionFatal(_))) => return Err(fault),
                 Some(Err(fault)) => warn!(partition = assignment.partition, %fault, "a partition is in trouble"),
             }
         }
-        if let Some(place) = gap {
-            self.begin_anew(place)?;
-        }
+        // From the back: taking one out moves only those behind it.
+        gaps.sort_unstable_by_key(|place| std::cmp::Reverse(*place));
+        gaps.into_iter().try_for_each(|place| self.begin_anew(place))?;
         Ok(taken)
     }
 
@@ -232,7 +232,9 @@ impl<'i> Member<'i> {
             added.push(self.hold(topic, *partition, committed, proof)?);
         }
         self.consumer.incremental_assign(&list)?;
-        info!(partitions = member::listed(partitions), "partitions assigned");
+        if !partitions.is_empty() {
+            info!(partitions = member::listed(partitions), "partitions assigned");
+        }
         self.open(added);
         Ok(())
     }
@@ -300,27 +302,23 @@ impl<'i> Member<'i> {
     /// The next message of a partition is gone from its log (or its topic was made anew): says so, and begins at what is
     /// there. What is loaded already is found in the ledger; what is missing makes its job incomplete.
     fn begin_anew(&mut self, place: usize) -> Result<(), KafkaError> {
-        let Held { assignment, committed, proof, .. } = self.held.swap_remove(place);
+        let Held { assignment, committed, .. } = self.held.swap_remove(place);
         assignment.set_standing(Standing::Over);
         let (topic, partition) = (Arc::clone(&assignment.topic), assignment.partition);
-        let next = assignment.committable().map(|done| done.next_offset).or(committed);
-        let log = self.consumer.fetch_watermarks(&topic, partition, kafka::ANSWER_TIMEOUT);
-        let (first, end) = log.unwrap_or((-1, -1));
-        let gap = format!(
-            "a gap in {topic} partition {partition}: the group had finished up to offset {}, the log now has {first} to \
-             {end}. Messages between were deleted before they were read, or the topic was made anew",
-            next.map_or("none".into(), |next| next.to_string())
+        let from = assignment.committable().map(|done| done.next_offset).or(committed).unwrap_or(0);
+        let (to, _) = self.consumer.fetch_watermarks(&topic, partition, kafka::ANSWER_TIMEOUT)?;
+        let note = format!(
+            "a gap in {topic} partition {partition}: the group had finished what comes before offset {from}, the log \
+             now begins at {to}. What was between was deleted before it was read, or the topic was made anew"
         );
-        error!("{gap}");
-        if let Some(chunk) = proof {
-            self.intake.ledger.note(chunk.job, gap);
-        }
+        error!("{note}");
         let mut list = TopicPartitionList::new();
         list.add_partition(&topic, partition);
         self.consumer.incremental_unassign(&list)?;
         let held = self.hold(&topic, partition, None, None)?;
-        list.set_all_offsets(Offset::Beginning)?;
+        list.set_all_offsets(Offset::Offset(to))?;
         self.consumer.incremental_assign(&list)?;
+        self.intake.ledger.note_gap(Gap { from, to, note }, Arc::clone(&held.assignment));
         self.open(vec![held]);
         Ok(())
     }

@@ -12,11 +12,10 @@ use tracing::{error, warn};
 
 use super::assignment::Ticket;
 use crate::chunk::JobId;
-use crate::jobs;
-use crate::kafka;
 use crate::ledger::Finish;
 use crate::retry::Waits;
-use crate::settings::KafkaSettings;
+use crate::settings::{PostgresSettings, Settings};
+use crate::{jobs, kafka, postgres};
 
 /// Bytes of dead letters in the producer.
 const IN_FLIGHT_BYTES: usize = 16 << 20;
@@ -38,12 +37,14 @@ pub struct DeadLetters {
     producer: FutureProducer,
     topic: String,
     pool: PgPool,
+    postgres: PostgresSettings,
 }
 
 impl DeadLetters {
-    pub fn new(settings: &KafkaSettings, pool: PgPool) -> Result<Self, KafkaError> {
-        let config: ClientConfig = kafka::producer_config(settings, "dead-letters", IN_FLIGHT_BYTES);
-        Ok(Self { producer: config.create()?, topic: settings.name("dead-letters"), pool })
+    pub fn new(settings: &Settings, pool: PgPool) -> Result<Self, KafkaError> {
+        let Settings { kafka, postgres, .. } = settings;
+        let config: ClientConfig = kafka::producer_config(kafka, "dead-letters", IN_FLIGHT_BYTES);
+        Ok(Self { producer: config.create()?, topic: kafka.name("dead-letters"), pool, postgres: postgres.clone() })
     }
 
     /// Sends the message there and, once that is acknowledged, notes it against its job and counts it as finished.
@@ -92,8 +93,8 @@ impl DeadLetters {
         let mut waits = Waits::new(Duration::from_millis(100), Duration::from_secs(5));
         while !ticket.is_abandoned() {
             let Err(error) = jobs::note(&self.pool, job, note).await else { return true };
-            let wait = waits.next_wait();
-            warn!(%error, %job, ?wait, "Postgres does not take a note on a job: trying again");
+            let (wait, error) = (waits.next_wait(), postgres::describe(&error, &self.postgres));
+            warn!(error, %job, ?wait, "Postgres does not take a note on a job: trying again");
             tokio::time::sleep(wait).await;
         }
         false

@@ -7,7 +7,7 @@ use crate::config::FeedVersion;
 use crate::load::encode::RowEncoder;
 use crate::load::{Delivery, JudgedChunk};
 use crate::record::{Columns, HeaderFault};
-use crate::rules::Scratch;
+use crate::rules::{Reject, Scratch};
 
 /// Buffers that go round: taken by a worker, given back once its chunk is loaded.
 #[derive(Default)]
@@ -17,7 +17,13 @@ pub struct Buffers {
 }
 
 /// Buffers kept for the next chunks; more than that many are never busy at once for long.
-const KEPT_BUFFERS: usize = 16;
+const KEPT_BUFFERS: usize = 8;
+
+/// A buffer that has grown beyond this goes: it would be held for one unusual chunk for good.
+const KEPT_BYTES: usize = 8 << 20;
+
+/// What a breach takes beside its cell: rule, field, message.
+const BREACH_BYTES: usize = 256;
 
 impl Buffers {
     fn take_rows(&self) -> Vec<u8> {
@@ -27,7 +33,7 @@ impl Buffers {
     /// A chunk is loaded: its buffer is for the next.
     pub fn give_back(&self, rows: Vec<u8>) {
         let mut kept = self.rows.lock().unwrap_or_else(PoisonError::into_inner);
-        if kept.len() < KEPT_BUFFERS {
+        if kept.len() < KEPT_BUFFERS && rows.capacity() <= KEPT_BYTES {
             kept.push(rows);
         }
     }
@@ -42,6 +48,13 @@ impl Buffers {
             kept.push(scratch);
         }
     }
+}
+
+/// Bytes that a judged chunk holds, its message aside.
+pub fn held_bytes(judged: &JudgedChunk) -> usize {
+    let breaches: usize = judged.verdict.rejects.iter().map(|reject| reject.breaches.len()).sum();
+    let rejects = judged.verdict.rejects.len() * size_of::<Reject>() + breaches * BREACH_BYTES;
+    judged.chunk.context.len() + judged.chunk.payload.len() + judged.rows.capacity() + rejects
 }
 
 /// Parses, judges and encodes every record. A header that does not fit means that the chunk is not from our publisher:

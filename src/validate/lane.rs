@@ -8,11 +8,11 @@ use tracing::{error, warn};
 
 use super::assignment::Ticket;
 use super::dead_letters::{DeadLetters, Reason};
-use super::judge::{Buffers, judge};
+use super::judge::{Buffers, held_bytes, judge};
 use super::loaders::Loaders;
 use super::plans::{Found, Plans};
 use super::pool::{Panicked, Pool};
-use crate::chunk::{ChunkId, Envelope, EnvelopeError, JobId};
+use crate::chunk::{ChunkId, Envelope, EnvelopeError, JobId, Token};
 use crate::config::FeedVersion;
 use crate::ledger::Finish;
 use crate::load::{Delivery, JudgedChunk, Outcome};
@@ -58,9 +58,9 @@ impl LaneWorks {
     }
 
     async fn take_through(&self, message: &Arc<OwnedMessage>, ticket: &Ticket) -> Result<Finish, Stop> {
-        let envelope = self.decode(message).await?;
+        let envelope = self.decode(message, ticket).await?;
         let id = envelope.id;
-        let feed = match self.find_plan(&envelope, ticket).await? {
+        let feed = match self.find_plan(id, &envelope.token, ticket).await? {
             Found::Known(feed) => feed,
             Found::NoJob => {
                 return Err(Stop::Bury(None, Reason::new("unknown", format!("there is no job {}", id.job))));
@@ -70,29 +70,40 @@ impl LaneWorks {
             }
         };
         let judged = self.judge(envelope, feed, message, ticket).await?;
+        ticket.share.weigh(message.payload().map_or(0, <[u8]>::len) + held_bytes(&judged));
         let outcome = self.load(&judged, ticket).await?;
         self.buffers.give_back(judged.rows);
         settle(id, outcome)
     }
 
-    async fn decode(&self, message: &Arc<OwnedMessage>) -> Result<Envelope, Stop> {
+    async fn decode(&self, message: &Arc<OwnedMessage>, ticket: &Ticket) -> Result<Envelope, Stop> {
         let decoded = self.working(message, |message| Envelope::decode(message.payload().unwrap_or_default())).await;
         match decoded {
             Ok(Ok(envelope)) => Ok(envelope),
-            Ok(Err(error)) => Err(Stop::Bury(None, Reason::new(word_of(&error), error.to_string()))),
+            Ok(Err(error)) => {
+                let job = self.owner(&error, ticket).await?;
+                Err(Stop::Bury(job, Reason::new(word_of(&error), error.to_string())))
+            }
             Err(panicked) => Err(Stop::Bury(None, Reason::new("panic", panicked.to_string()))),
         }
     }
 
+    /// The job of a damaged chunk, where its token proves it.
+    async fn owner(&self, error: &EnvelopeError, ticket: &Ticket) -> Result<Option<JobId>, Stop> {
+        let EnvelopeError::Checksum { id, token, .. } = error else { return Ok(None) };
+        let found = self.find_plan(*id, token, ticket).await?;
+        Ok(matches!(found, Found::Known(_)).then_some(id.job))
+    }
+
     /// Asks until Postgres answers.
-    async fn find_plan(&self, envelope: &Envelope, ticket: &Ticket) -> Result<Found, Stop> {
+    async fn find_plan(&self, chunk: ChunkId, token: &Token, ticket: &Ticket) -> Result<Found, Stop> {
         let mut waits = Waits::new(Duration::from_millis(100), Duration::from_secs(5));
         while !ticket.is_abandoned() {
-            match self.plans.find(envelope.id.job, envelope.token.hash()).await {
+            match self.plans.find(chunk.job, token.hash()).await {
                 Ok(found) => return Ok(found),
                 Err(error) => {
                     let wait = waits.next_wait();
-                    warn!(chunk = %envelope.id, %error, ?wait, "no plan for a chunk yet: trying again");
+                    warn!(%chunk, %error, ?wait, "no plan for a chunk yet: trying again");
                     tokio::time::sleep(wait).await;
                 }
             }
@@ -185,7 +196,7 @@ fn settle(id: ChunkId, outcome: Outcome) -> Result<Finish, Stop> {
             Ok(Finish::Elsewhere)
         }
         Outcome::Conflict => {
-            let detail = format!("{id} is loaded already, from other bytes; the job has failed");
+            let detail = format!("{id} is loaded already, from other bytes");
             Err(Stop::Bury(Some(id.job), Reason::new("conflict", detail)))
         }
         Outcome::Unknown => {

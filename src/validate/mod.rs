@@ -25,6 +25,7 @@ mod ready;
 mod rebalance;
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use tokio::sync::mpsc::{self, UnboundedReceiver};
 use tokio::task::{JoinError, JoinSet};
@@ -41,6 +42,9 @@ use loaders::Loaders;
 use plans::Plans;
 use pool::Pool;
 use proof::Ledger;
+
+/// How long connections to Postgres may take to close.
+const FAREWELL: Duration = Duration::from_secs(2);
 
 /// Why a validator ends although nobody asked it to.
 #[derive(Debug, thiserror::Error)]
@@ -66,8 +70,8 @@ pub async fn run(settings: Settings, mut shutdown: Shutdown) -> Result<(), Valid
     let pool = postgres::pool(&settings.postgres, "fabric validate")?;
     let Some(partitions) = ready::wait(&settings, &pool, &mut shutdown).await else { return Ok(()) };
 
-    let dead_letters = Arc::new(DeadLetters::new(&settings.kafka, pool.clone())?);
-    let plans = Arc::new(Plans::new(pool.clone()));
+    let dead_letters = Arc::new(DeadLetters::new(&settings, pool.clone())?);
+    let plans = Arc::new(Plans::new(pool.clone(), &settings.postgres));
     let buffers = Arc::new(Buffers::default());
     let works = |lane| {
         works(&settings, lane, Arc::clone(&plans), Arc::clone(&dead_letters), Arc::clone(&buffers)).map(Arc::new)
@@ -76,7 +80,8 @@ pub async fn run(settings: Settings, mut shutdown: Shutdown) -> Result<(), Valid
 
     let (deliver, delivered) = mpsc::unbounded_channel();
     let (trigger, stop) = shutdown::channel();
-    let ledger = Ledger { pool: pool.clone(), runtime: tokio::runtime::Handle::current() };
+    let runtime = tokio::runtime::Handle::current();
+    let ledger = Ledger { pool: pool.clone(), postgres: settings.postgres.clone(), runtime };
     let intake = Intake { settings, shutdown: stop, ledger, deliver, partitions };
     let thread = std::thread::Builder::new()
         .name("fabric-consumer".into())
@@ -86,7 +91,8 @@ pub async fn run(settings: Settings, mut shutdown: Shutdown) -> Result<(), Valid
     let outcome = work(works, delivered, shutdown, trigger).await;
     // The channel is closed, so the thread is at its last line: joining it takes no time.
     let joined = tokio::task::spawn_blocking(move || thread.join()).await;
-    pool.close().await;
+    // A server that does not answer must not keep the process.
+    tokio::time::timeout(FAREWELL, pool.close()).await.ok();
     match joined {
         Ok(Ok(())) => outcome,
         _ => Err(ValidateError::Broken("the polling thread panicked".into())),

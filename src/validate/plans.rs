@@ -8,7 +8,8 @@ use sqlx::PgPool;
 
 use crate::chunk::{JobId, TokenHash};
 use crate::config::{self, ConfigError, FeedVersion};
-use crate::jobs;
+use crate::settings::PostgresSettings;
+use crate::{jobs, postgres};
 
 /// Jobs whose pins are kept.
 const KEPT_JOBS: usize = 1_024;
@@ -18,8 +19,9 @@ const KEPT_FEEDS: usize = 128;
 /// Why there is no plan for a chunk now.
 #[derive(Debug, thiserror::Error)]
 pub enum PlanError {
-    #[error("Postgres: {0}")]
-    Postgres(#[from] sqlx::Error),
+    /// In people's words.
+    #[error("{0}")]
+    Postgres(String),
     #[error("feed {feed} version {version}: {error}")]
     Feed { feed: String, version: i32, error: ConfigError },
 }
@@ -35,6 +37,7 @@ pub enum Found {
 
 pub struct Plans {
     pool: PgPool,
+    postgres: PostgresSettings,
     jobs: Mutex<Kept<JobId, Arc<JobPlan>>>,
     feeds: Mutex<Kept<(String, i32), Arc<FeedVersion>>>,
 }
@@ -45,8 +48,9 @@ struct JobPlan {
 }
 
 impl Plans {
-    pub fn new(pool: PgPool) -> Self {
-        Self { pool, jobs: Mutex::new(Kept::new(KEPT_JOBS)), feeds: Mutex::new(Kept::new(KEPT_FEEDS)) }
+    pub fn new(pool: PgPool, postgres: &PostgresSettings) -> Self {
+        let (jobs, feeds) = (Mutex::new(Kept::new(KEPT_JOBS)), Mutex::new(Kept::new(KEPT_FEEDS)));
+        Self { pool, postgres: postgres.clone(), jobs, feeds }
     }
 
     /// The plan of a job, for whoever has one of its tokens. An unknown token is asked for again: a resume adds one.
@@ -55,7 +59,8 @@ impl Plans {
         if let Some(plan) = kept.filter(|plan| plan.tokens.contains(&token)) {
             return Ok(Found::Known(Arc::clone(&plan.feed)));
         }
-        let Some(pins) = jobs::pins(&self.pool, job).await? else { return Ok(Found::NoJob) };
+        let pins = jobs::pins(&self.pool, job).await.map_err(|error| self.in_words(&error))?;
+        let Some(pins) = pins else { return Ok(Found::NoJob) };
         if !pins.tokens.contains(&token) {
             return Ok(Found::WrongToken);
         }
@@ -71,9 +76,16 @@ impl Plans {
             return Ok(feed);
         }
         let compiled = config::feed_version(&self.pool, &key.0, version).await;
-        let feed = Arc::new(compiled.map_err(|error| PlanError::Feed { feed: key.0.clone(), version, error })?);
+        let feed = Arc::new(compiled.map_err(|error| match error {
+            ConfigError::Postgres(error) => self.in_words(&error),
+            error => PlanError::Feed { feed: key.0.clone(), version, error },
+        })?);
         self.feeds.lock().unwrap_or_else(PoisonError::into_inner).put(key, Arc::clone(&feed));
         Ok(feed)
+    }
+
+    fn in_words(&self, error: &sqlx::Error) -> PlanError {
+        PlanError::Postgres(postgres::describe(error, &self.postgres))
     }
 }
 

@@ -10,8 +10,9 @@ use tracing::{error, warn};
 
 use super::assignment::{Assignment, Standing};
 use crate::chunk::{ChunkId, JobId, Seq};
-use crate::jobs;
 use crate::retry::Waits;
+use crate::settings::PostgresSettings;
+use crate::{jobs, postgres};
 
 /// A refused partition is looked at again this often: someone may have mended it.
 const REFUSED_INTERVAL: Duration = Duration::from_secs(15);
@@ -27,56 +28,82 @@ pub fn read(metadata: &str) -> Option<ChunkId> {
     Some(ChunkId { job: JobId(job.parse().ok()?), seq: Seq(seq.parse().ok()?) })
 }
 
+/// Messages that were deleted from a partition's log before they were read.
+pub struct Gap {
+    /// The first of them.
+    pub from: i64,
+    /// The first that is there.
+    pub to: i64,
+    /// For people.
+    pub note: String,
+}
+
 /// Asks the ledger on behalf of the polling thread, which never waits for Postgres.
 #[derive(Clone)]
 pub struct Ledger {
     pub pool: PgPool,
+    pub postgres: PostgresSettings,
     pub runtime: Handle,
 }
 
 impl Ledger {
     /// Opens the partition once the chunk's ledger row is found; refuses it, loudly, while it is not.
     pub fn prove(&self, chunk: ChunkId, assignment: Arc<Assignment>) {
-        let pool = self.pool.clone();
-        self.runtime.spawn(async move { prove(&pool, chunk, &assignment).await });
+        let ledger = self.clone();
+        self.runtime.spawn(async move { ledger.proven(chunk, &assignment).await });
     }
 
-    /// Notes something against a job, if Postgres answers; it is in the log in any case.
-    pub fn note(&self, job: JobId, note: String) {
-        let pool = self.pool.clone();
-        self.runtime.spawn(async move {
-            if let Err(error) = jobs::note(&pool, job, &note).await {
-                warn!(%job, %error, "Postgres does not take a note on a job");
-            }
-        });
+    /// Notes a gap against the jobs that may miss chunks; then the partition may be committed past it. What is not
+    /// noted before the partition goes is met again by whoever gets it next.
+    pub fn note_gap(&self, gap: Gap, assignment: Arc<Assignment>) {
+        let ledger = self.clone();
+        self.runtime.spawn(async move { ledger.noted(&gap, &assignment).await });
     }
-}
 
-async fn prove(pool: &PgPool, chunk: ChunkId, assignment: &Assignment) {
-    let (topic, partition) = (&*assignment.topic, assignment.partition);
-    let mut waits = Waits::new(Duration::from_millis(100), Duration::from_secs(5));
-    while !assignment.is_over() {
-        let wait = match is_in_ledger(pool, chunk).await {
-            Ok(true) => return assignment.set_standing(Standing::Open),
-            Ok(false) => {
-                assignment.set_standing(Standing::Refused);
-                error!(
-                    topic,
-                    partition,
-                    "refusing the partition: its offsets say that {chunk} is loaded, but Postgres has no ledger row of \
-                     it. Was Postgres restored to an earlier point, or is this another database? Point \
-                     FABRIC_POSTGRES_URL at the right one, or rewind the group with kafka-consumer-groups \
-                     --reset-offsets: what is loaded already is skipped"
-                );
-                REFUSED_INTERVAL
+    async fn noted(&self, gap: &Gap, assignment: &Assignment) {
+        let mut waits = Waits::new(Duration::from_millis(100), Duration::from_secs(5));
+        while !assignment.is_over() {
+            let noted = jobs::note_gap(&self.pool, assignment.lane, assignment.partition, gap.from, &gap.note).await;
+            match noted {
+                Ok(jobs) => {
+                    jobs.iter().for_each(|job| warn!(%job, "a job may miss chunks: it is noted against it"));
+                    return assignment.skip_to(gap.to);
+                }
+                Err(error) => {
+                    let (wait, error) = (waits.next_wait(), postgres::describe(&error, &self.postgres));
+                    warn!(error, ?wait, "Postgres does not take a note on a gap: trying again");
+                    tokio::time::sleep(wait).await;
+                }
             }
-            Err(error) => {
-                let wait = waits.next_wait();
-                warn!(topic, partition, %error, ?wait, "the ledger cannot be asked about a partition: trying again");
-                wait
-            }
-        };
-        tokio::time::sleep(wait).await;
+        }
+    }
+
+    async fn proven(&self, chunk: ChunkId, assignment: &Assignment) {
+        let (topic, partition) = (&*assignment.topic, assignment.partition);
+        let mut waits = Waits::new(Duration::from_millis(100), Duration::from_secs(5));
+        while !assignment.is_over() {
+            let wait = match is_in_ledger(&self.pool, chunk).await {
+                Ok(true) => return assignment.set_standing(Standing::Open),
+                Ok(false) => {
+                    assignment.set_standing(Standing::Refused);
+                    error!(
+                        topic,
+                        partition,
+                        "refusing the partition: its offsets say that {chunk} is loaded, but Postgres has no ledger row \
+                         of it. Was Postgres restored to an earlier point, or is this another database? Point \
+                         FABRIC_POSTGRES_URL at the right one, or rewind the group with kafka-consumer-groups \
+                         --reset-offsets: what is loaded already is skipped"
+                    );
+                    REFUSED_INTERVAL
+                }
+                Err(error) => {
+                    let (wait, error) = (waits.next_wait(), postgres::describe(&error, &self.postgres));
+                    warn!(topic, partition, error, ?wait, "the ledger cannot be asked about a partition: trying again");
+                    wait
+                }
+            };
+            tokio::time::sleep(wait).await;
+        }
     }
 }
 

@@ -2,10 +2,11 @@
 
 use std::time::Duration;
 
-use sqlx::PgPool;
+use sqlx::{Connection as _, PgPool};
 use tracing::{info, warn};
 
 use crate::chunk::Lane;
+use crate::postgres::NotMigrated;
 use crate::retry::Waits;
 use crate::settings::Settings;
 use crate::shutdown::Shutdown;
@@ -45,9 +46,20 @@ async fn look(settings: &Settings, pool: &PgPool) -> Result<i32, String> {
     topics::verify(&settings.kafka).await.map_err(|error| error.to_string())?;
     let specs = topics::declared(&settings.kafka.prefix);
     let actual = topics::look(&settings.kafka, &specs).await.map_err(|error| error.to_string())?;
-    postgres::check_migrated(pool).await.map_err(|error| error.to_string())?;
+    migrated(settings, pool).await?;
     let lanes = Lane::ALL.map(|lane| actual.get(&settings.kafka.lane_topic(lane)).map_or(0, |topic| topic.partitions));
     Ok(lanes.iter().sum())
+}
+
+/// By a connection of its own first: a pool says only that it got none in time, not why.
+async fn migrated(settings: &Settings, pool: &PgPool) -> Result<(), String> {
+    let in_words = |error: &sqlx::Error| postgres::describe(error, &settings.postgres);
+    let probe = postgres::connect(&settings.postgres, "fabric validate").await.map_err(|error| in_words(&error))?;
+    probe.close().await.map_err(|error| in_words(&error))?;
+    postgres::check_migrated(pool).await.map_err(|error| match error {
+        NotMigrated::Postgres(error) => in_words(&error),
+        NotMigrated::Pending(_) => error.to_string(),
+    })
 }
 
 /// `HOST/PID`: who holds a connection, for whoever reads `pg_stat_activity`.

@@ -88,10 +88,10 @@ async fn rows(pool: &PgPool, job: i64) -> Vec<String> {
 fn as_row(line: &[u8]) -> String {
     let line = std::str::from_utf8(line).unwrap_or("").trim_end_matches('\n');
     let mut cells: Vec<String> = line.split('|').map(str::to_owned).collect();
-    if let Some(posted_at) = cells.get_mut(3) {
-        if let Ok(instant) = posted_at.parse::<jiff::Timestamp>() {
-            *posted_at = instant.as_microsecond().to_string();
-        }
+    if let Some(posted_at) = cells.get_mut(3)
+        && let Ok(instant) = posted_at.parse::<jiff::Timestamp>()
+    {
+        *posted_at = instant.as_microsecond().to_string();
     }
     cells.join("|")
 }

@@ -29,6 +29,13 @@ impl Installation {
     }
 
     pub fn with(database: Database) -> Self {
+        let installation = Self::bare(database);
+        installation.succeed(&["topics", "apply"]);
+        installation
+    }
+
+    /// As the database is, and no topics.
+    pub fn bare(database: Database) -> Self {
         let folder = tempfile::tempdir().unwrap();
         let prefix = format!("{}.", database.name().replace('_', "-"));
         let environment = vec![
@@ -36,9 +43,7 @@ impl Installation {
             ("FABRIC_KAFKA_BROKERS".to_owned(), brokers()),
             ("FABRIC_KAFKA_PREFIX".to_owned(), prefix.clone()),
         ];
-        let installation = Self { database, folder, prefix, environment };
-        installation.succeed(&["topics", "apply"]);
-        installation
+        Self { database, folder, prefix, environment }
     }
 
     /// Adds a setting for every process started from now on.
@@ -208,6 +213,15 @@ impl Process {
             }
             assert!(Instant::now() < deadline, "still running after {at_most:?}:\n{}", self.log());
             std::thread::sleep(Duration::from_millis(20));
+        }
+    }
+
+    /// Waits until its log has these words.
+    pub async fn until_says(&self, words: &str, at_most: Duration) {
+        let deadline = Instant::now() + at_most;
+        while !self.log().contains(words) {
+            assert!(Instant::now() < deadline, "it did not say {words:?} within {at_most:?}");
+            tokio::time::sleep(Duration::from_millis(20)).await;
         }
     }
 

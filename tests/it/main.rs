@@ -2,10 +2,14 @@
 
 mod accounting;
 mod bad_input;
+mod cli;
 mod database;
 mod faults;
 mod installation;
+mod jobs;
 mod kafka;
 mod load;
+mod steward;
+mod tidy;
 mod topics_of_own;
 mod validate;

@@ -8,7 +8,6 @@ use anyhow::Context as _;
 use fabric::check::{self, CheckError, Options, Ruling};
 use fabric::chunk::Limits;
 use fabric::feed::{self, Feed};
-use fabric::source::SourceError;
 
 use crate::exit::{Exit, Refused};
 use crate::globals::{Globals, print, print_json};
@@ -51,7 +50,7 @@ pub fn run(globals: &Globals, args: Args) -> anyhow::Result<Exit> {
         accepted: args.accepted.as_deref().map(|path| create(path, &args.file)).transpose()?,
     };
     let result = match check::run(&feed, &args.file.display().to_string(), source, options) {
-        Err(CheckError::Read { error, .. }) if is_the_datas_doing(&error) => {
+        Err(CheckError::Source(error)) if error.is_the_datas_doing() => {
             eprintln!("would not load: {error}");
             return Ok(Exit::Data);
         }
@@ -66,12 +65,6 @@ pub fn run(globals: &Globals, args: Args) -> anyhow::Result<Exit> {
         Ruling::Passed { .. } => Exit::Done,
         Ruling::Refused { .. } => Exit::Data,
     })
-}
-
-/// Whether the file itself is at fault: damaged, cut off, changed meanwhile.
-fn is_the_datas_doing(error: &std::io::Error) -> bool {
-    let own = error.get_ref().and_then(|error| error.downcast_ref::<SourceError>());
-    own.is_some_and(SourceError::is_the_datas_doing)
 }
 
 /// Reads and checks a definition.

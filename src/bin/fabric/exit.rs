@@ -5,6 +5,7 @@ use std::process::ExitCode;
 
 use fabric::feed::Faults;
 use fabric::settings::SettingFaults;
+use fabric::source::SourceError;
 
 /// See `fabric --help`: programs depend on these numbers.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -49,8 +50,31 @@ fn fail(error: &anyhow::Error) -> Exit {
         return Exit::Done;
     }
     eprintln!("{}", format!("{error:#}").trim_end());
-    let usage = error.chain().any(|cause| cause.is::<Refused>() || cause.is::<SettingFaults>() || cause.is::<Faults>());
-    if usage { Exit::Usage } else { Exit::SystemFailed }
+    if error.chain().any(is_usage) { Exit::Usage } else { Exit::SystemFailed }
+}
+
+/// Whether the person can put it right by asking otherwise.
+fn is_usage(cause: &(dyn std::error::Error + 'static)) -> bool {
+    let of_path = cause.downcast_ref().is_some_and(SourceError::is_unreachable);
+    of_path
+        || asks_for_what_is_not(cause)
+        || cause.is::<Refused>()
+        || cause.is::<SettingFaults>()
+        || cause.is::<Faults>()
+}
+
+/// A feed or a job that is not there, or a job that is not in a state for it.
+#[cfg(feature = "server")]
+fn asks_for_what_is_not(cause: &(dyn std::error::Error + 'static)) -> bool {
+    use fabric::{config::ConfigError, jobs::ChangeError};
+    let of_feed = cause.downcast_ref().is_some_and(|error| matches!(error, ConfigError::NoFeed { .. }));
+    let of_job = |error: &ChangeError| matches!(error, ChangeError::NoJob(_) | ChangeError::NotAllowed { .. });
+    of_feed || cause.downcast_ref().is_some_and(of_job)
+}
+
+#[cfg(not(feature = "server"))]
+fn asks_for_what_is_not(_: &(dyn std::error::Error + 'static)) -> bool {
+    false
 }
 
 fn is_broken_pipe(error: &std::io::Error) -> bool {

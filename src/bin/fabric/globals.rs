@@ -4,6 +4,7 @@ use std::io::Write as _;
 use std::path::PathBuf;
 
 use fabric::settings::{Effective, Given, Settings};
+#[cfg(feature = "server")]
 use jiff::tz::TimeZone;
 use serde::Serialize;
 
@@ -17,6 +18,7 @@ pub struct Globals {
     /// One setting for this run, over file and environment: --set validate.workers=4 (see `fabric settings`)
     #[arg(long, global = true, value_name = "KEY=VALUE", help_heading = "Every command")]
     set: Vec<String>,
+    #[cfg(feature = "server")]
     /// Times in UTC instead of local time
     #[arg(long, global = true, help_heading = "Every command")]
     utc: bool,
@@ -49,6 +51,8 @@ impl Globals {
         Ok(Given::of_process(self.settings.as_deref(), given)?.resolve()?)
     }
 
+    /// Of times that are shown.
+    #[cfg(feature = "server")]
     pub fn zone(&self) -> TimeZone {
         if self.utc { TimeZone::UTC } else { TimeZone::system() }
     }

@@ -2,11 +2,9 @@
 
 use std::path::Path;
 
-use fabric::source::Source;
-
-use crate::exit::Refused;
+use fabric::source::{Source, SourceError};
 
 /// `-` is standard input.
-pub fn open(path: &Path) -> anyhow::Result<Source> {
-    Ok(Source::open(path).map_err(|error| Refused(error.to_string()))?)
+pub fn open(path: &Path) -> Result<Source, SourceError> {
+    if path == Path::new("-") { Source::stdin() } else { Source::open(path) }
 }

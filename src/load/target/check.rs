@@ -4,8 +4,9 @@ use std::collections::BTreeSet;
 
 use sqlx::{PgConnection, Row as _};
 
-use super::{TargetError, column_type, key_names, primary_key_name, unique_key_name};
+use super::{TargetError, key_names, primary_key_name, unique_key_name};
 use crate::feed::{Feed, FieldType, Target};
+use crate::load::encode::postgres_type;
 use crate::load::sql;
 
 /// An existing relation.
@@ -134,7 +135,7 @@ fn fits(kind: &FieldType, base_type: &str) -> bool {
 fn field_columns(feed: &Feed, table: &str, columns: &[Column]) -> Vec<String> {
     let mut reasons = Vec::new();
     for field in &feed.fields {
-        let (name, wanted) = (sql::ident(&field.name), column_type(&field.kind));
+        let (name, wanted) = (sql::ident(&field.name), postgres_type(&field.kind));
         match columns.iter().find(|column| column.name == field.name) {
             None => {
                 reasons.push(format!("it has no column {}: alter table {table} add column {name} {wanted}", field.name))

@@ -2,8 +2,9 @@
 
 use sqlx::{AssertSqlSafe, PgConnection};
 
-use super::{column_type, derived_name, key_names, primary_key_name, unique_key_name};
+use super::{derived_name, key_names, primary_key_name, unique_key_name};
 use crate::feed::{Feed, Field, Severity};
+use crate::load::encode::postgres_type;
 use crate::load::sql;
 
 /// The table, its declared keys, and the index by which the rows of a job are found.
@@ -36,5 +37,5 @@ fn statements(feed: &Feed) -> String {
 
 fn column(field: &Field) -> String {
     let not_null = if field.required && field.severity == Severity::Error { " not null" } else { "" };
-    format!("{} {}{not_null}", sql::ident(&field.name), column_type(&field.kind))
+    format!("{} {}{not_null}", sql::ident(&field.name), postgres_type(&field.kind))
 }

@@ -6,7 +6,10 @@ use super::{LEDGER_ROWS, RECORDS, SOME, begin, installation};
 
 #[tokio::test]
 async fn nothing_of_a_cancelled_job_commits_after_the_answer() {
-    let installation = installation().await;
+    let mut installation = installation().await;
+    // A small backlog keeps the publisher in the middle of its file too.
+    installation.set("FABRIC_INGEST_BACKLOG_BYTES", "4MiB");
+    installation.set("FABRIC_INGEST_IN_FLIGHT_BYTES", "4MiB");
     let file = installation.card_transactions("cards.txt", RECORDS);
     let _validators = (installation.validator(), installation.validator());
     let (mut ingest, job) = begin(&installation, &file).await;

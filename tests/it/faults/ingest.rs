@@ -7,7 +7,7 @@ async fn an_ingest_killed_and_run_again_goes_on_with_its_job() {
     let mut installation = installation().await;
     // A small backlog keeps the publisher in the middle of its file until chunks are loaded.
     installation.set("FABRIC_INGEST_BACKLOG_BYTES", "4MiB");
-    installation.set("FABRIC_INGEST_IN_FLIGHT_BYTES", "1MiB");
+    installation.set("FABRIC_INGEST_IN_FLIGHT_BYTES", "4MiB");
     let file = installation.card_transactions("cards.txt", RECORDS);
     let (ingest, job) = begin(&installation, &file).await;
     installation.until(1, "select count(*) from fabric.jobs where state = 'publishing'").await;
@@ -24,7 +24,7 @@ async fn an_ingest_killed_and_run_again_goes_on_with_its_job() {
 async fn an_ingest_killed_in_mid_load_is_resumed_by_its_job() {
     let mut installation = installation().await;
     installation.set("FABRIC_INGEST_BACKLOG_BYTES", "4MiB");
-    installation.set("FABRIC_INGEST_IN_FLIGHT_BYTES", "1MiB");
+    installation.set("FABRIC_INGEST_IN_FLIGHT_BYTES", "4MiB");
     let file = installation.card_transactions("cards.txt", RECORDS);
     let _validator = installation.validator();
     let (ingest, job) = begin(&installation, &file).await;

@@ -12,13 +12,13 @@ use super::member::{Member, committed, settings};
 use crate::database::Database;
 use crate::topics_of_own::Topics;
 
-struct Letter {
-    payload: Vec<u8>,
-    headers: BTreeMap<String, String>,
+pub struct Letter {
+    pub payload: Vec<u8>,
+    pub headers: BTreeMap<String, String>,
 }
 
 /// Waits for so many dead letters.
-async fn letters(kafka: &KafkaSettings, count: usize) -> Vec<Letter> {
+pub async fn letters(kafka: &KafkaSettings, count: usize) -> Vec<Letter> {
     let kafka = kafka.clone();
     let read = tokio::task::spawn_blocking(move || {
         let mut config = fabric::kafka::client_config(&kafka, "test");

@@ -1,4 +1,12 @@
 //! Validators on a real Kafka and Postgres.
 
+mod blocked;
 mod dead_letters;
+mod ending;
+mod forged;
+mod gap;
+mod held_target;
 mod member;
+mod protocol;
+mod publisher;
+mod waiting;
