@@ -1,12 +1,15 @@
 //! A driver's error in the words of people: what happened, where, and what to do next.
 
 use std::io;
+use std::net::{TcpStream, ToSocketAddrs as _};
+use std::time::Duration;
 
 use sqlx::postgres::{PgConnectOptions, PgDatabaseError};
 
 use crate::settings::PostgresSettings;
 
-/// Says why Postgres did not do what was asked, with its address and the next step. Never holds the password.
+/// Says why Postgres did not do what was asked, with its address and the next step. Never holds the password. May try to
+/// connect, for a second at most.
 pub fn describe(error: &sqlx::Error, settings: &PostgresSettings) -> String {
     let urls = super::hosts::urls(&settings.url);
     let each: Vec<PgConnectOptions> = urls.iter().filter_map(|url| url.parse().ok()).collect();
@@ -16,21 +19,22 @@ pub fn describe(error: &sqlx::Error, settings: &PostgresSettings) -> String {
             format!("FABRIC_POSTGRES_URL is no URL like postgres://USER:PASSWORD@HOST:PORT/DATABASE ({reason})")
         }
         sqlx::Error::Configuration(reason) => reason.to_string(),
-        sqlx::Error::Io(io) => format!(
-            "Postgres does not answer at {place} ({}). Is it running? `dev/stack status`, or set FABRIC_POSTGRES_URL.",
-            io_reason(io)
-        ),
+        sqlx::Error::Io(io) => unanswered(&place, io),
         sqlx::Error::Tls(reason) => {
             format!(
                 "Postgres at {place} and this process do not agree on TLS: {reason}. See sslmode in FABRIC_POSTGRES_URL."
             )
         }
-        sqlx::Error::PoolTimedOut => format!(
-            "Postgres at {place} gave no connection within {} s: it does not answer, or all {} connections of this \
-             process are busy. Is it running? `dev/stack status`, or set FABRIC_POSTGRES_URL.",
-            settings.acquire_timeout.as_secs(),
-            settings.pool
-        ),
+        // The pool tries again by itself and does not say what it met.
+        sqlx::Error::PoolTimedOut => match each.first().map(reach) {
+            Some(Err(io)) => unanswered(&place, &io),
+            _ => format!(
+                "Postgres at {place} gave no connection within {} s: it does not answer, or all {} connections of this \
+                 process are busy. Is it running? `dev/stack status`, or set FABRIC_POSTGRES_URL.",
+                settings.acquire_timeout.as_secs(),
+                settings.pool
+            ),
+        },
         sqlx::Error::Database(database) => {
             let answer = database.try_downcast_ref::<PgDatabaseError>();
             answer.map_or_else(|| database.to_string(), |answer| describe_answer(answer, &place, each.first()))
@@ -56,6 +60,23 @@ fn address(options: &PgConnectOptions) -> String {
         Some(socket) => format!("{} (port {})", socket.display(), options.get_port()),
         None => format!("{}:{}", options.get_host(), options.get_port()),
     }
+}
+
+fn unanswered(place: &str, error: &io::Error) -> String {
+    let reason = io_reason(error);
+    format!(
+        "Postgres does not answer at {place} ({reason}). Is it running? `dev/stack status`, or set FABRIC_POSTGRES_URL."
+    )
+}
+
+/// A plain connection. Through a socket file nothing is tried.
+fn reach(options: &PgConnectOptions) -> io::Result<()> {
+    if options.get_socket().is_some() || options.get_host().starts_with('/') {
+        return Ok(());
+    }
+    let mut addresses = (options.get_host(), options.get_port()).to_socket_addrs()?;
+    let Some(address) = addresses.next() else { return Ok(()) };
+    TcpStream::connect_timeout(&address, Duration::from_secs(1)).map(|_| ())
 }
 
 fn io_reason(error: &io::Error) -> String {
@@ -120,6 +141,12 @@ mod tests {
         let said = describe(&sqlx::Error::Io(io::ErrorKind::ConnectionRefused.into()), &settings);
         assert!(said.contains("db1:5432, db2:6432 (connection refused)"), "{said}");
         assert!(!said.contains("hunter2"), "{said}");
+    }
+
+    #[test]
+    fn a_pool_that_timed_out_says_what_a_connection_meets() {
+        let said = describe(&sqlx::Error::PoolTimedOut, &at("postgres://sarah@127.0.0.1:1/bank"));
+        assert!(said.starts_with("Postgres does not answer at 127.0.0.1:1 (connection refused)."), "{said}");
     }
 
     #[test]

@@ -1,6 +1,7 @@
 //! Integration tests against the real Kafka, Postgres and Redis of `dev/stack`.
 
 mod accounting;
+mod bad_input;
 mod cli;
 mod database;
 mod faults;
