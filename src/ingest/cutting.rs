@@ -7,7 +7,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 
 use super::IngestError;
 use super::producer::ChunkProducer;
-use super::publication::{AlreadyLoaded, Publication, Sent};
+use super::publication::{AlreadyLoaded, Earlier, Publication, Sent};
 use crate::chunk::{Chunk, CutTotals, Cutter, Envelope};
 use crate::feed::Feed;
 use crate::jobs::OpenJob;
@@ -101,10 +101,14 @@ impl Sender<'_> {
         }
         cutting.progress.records.fetch_add(u64::from(chunk.records), Ordering::Relaxed);
         let span = chunk.span;
-        if cutting.loaded.contains(chunk.seq) {
-            return Ok(cutting.publication.skip(span)?);
-        }
         let envelope = Envelope::seal(open.job, open.token, chunk);
+        match cutting.loaded.compare(envelope.id.seq, envelope.crc) {
+            Earlier::Unknown => {}
+            Earlier::Same => return Ok(cutting.publication.skip(span)?),
+            Earlier::Other => {
+                return Err(IngestError::OtherBytes { chunk: envelope.id, at: envelope.chunk.start.byte });
+            }
+        }
         self.message.clear();
         envelope.encode(&mut self.message);
         let bytes = self.message.len() as u64;

@@ -2,7 +2,7 @@
 
 use std::path::PathBuf;
 
-use crate::chunk::JobId;
+use crate::chunk::{ChunkId, JobId};
 use crate::jobs::{ChangeError, RegisterError};
 use crate::record::HeaderFault;
 use crate::source::SourceError;
@@ -27,6 +27,9 @@ pub enum IngestError {
     SourceGone { job: JobId, path: PathBuf },
     #[error("{} is not the file that job {job} was registered with: another size, begin or end. Say where that one is with --from FILE", .path.display())]
     OtherSource { job: JobId, path: PathBuf },
+    /// The ledger has other bytes for a chunk that is loaded. `at`: where in the file it begins, decompressed.
+    #[error("chunk {} of this file, from byte {at} on, is not what was loaded as such: this is not the file that job {} was begun with", .chunk.seq, .chunk.job)]
+    OtherBytes { chunk: ChunkId, at: u64 },
     #[error("{0}")]
     Kafka(String),
     #[error("{0}")]
@@ -56,7 +59,7 @@ impl IngestError {
     /// Whether reading the same bytes again could not end otherwise (exit code 3).
     pub fn is_the_datas_doing(&self) -> bool {
         match self {
-            Self::Header(_) | Self::JobFailed { .. } => true,
+            Self::Header(_) | Self::OtherBytes { .. } | Self::JobFailed { .. } => true,
             Self::Source(error) => error.is_the_datas_doing(),
             Self::Unfinished { cause, .. } => cause.is_the_datas_doing(),
             _ => false,

@@ -146,17 +146,31 @@ impl Publication {
     }
 }
 
-/// Seqs that an earlier run got loaded, in ascending order.
-pub struct AlreadyLoaded(Vec<u32>);
+/// Chunks that an earlier run got loaded, in ascending order: seq and CRC-32C.
+pub struct AlreadyLoaded(Vec<(u32, u32)>);
+
+/// How a chunk of this run stands to what is loaded.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Earlier {
+    /// Not in the ledger: it is to be sent.
+    Unknown,
+    Same,
+    /// Its seq was loaded from other bytes: this is not the file that the job was begun with.
+    Other,
+}
 
 impl AlreadyLoaded {
-    pub fn new(mut seqs: Vec<u32>) -> Self {
-        seqs.sort_unstable();
-        Self(seqs)
+    pub fn new(mut chunks: Vec<(u32, u32)>) -> Self {
+        chunks.sort_unstable();
+        Self(chunks)
     }
 
-    pub fn contains(&self, seq: Seq) -> bool {
-        self.0.binary_search(&seq.0).is_ok()
+    pub fn compare(&self, seq: Seq, crc: u32) -> Earlier {
+        match self.0.binary_search_by_key(&seq.0, |(seq, _)| *seq) {
+            Err(_) => Earlier::Unknown,
+            Ok(place) if self.0[place].1 == crc => Earlier::Same,
+            Ok(_) => Earlier::Other,
+        }
     }
 }
 
@@ -217,5 +231,12 @@ mod tests {
         assert!(publication.backlog_is_full());
         publication.set_loaded(90);
         publication.admit(90, 90).unwrap();
+    }
+
+    #[test]
+    fn a_loaded_chunk_is_known_by_its_bytes() {
+        let loaded = AlreadyLoaded::new(vec![(7, 70), (3, 30)]);
+        let compared = [(3, 30), (7, 30), (5, 30)].map(|(seq, crc)| loaded.compare(Seq(seq), crc));
+        assert_eq!(compared, [Earlier::Same, Earlier::Other, Earlier::Unknown]);
     }
 }

@@ -12,18 +12,26 @@ use super::producer::ChunkProducer;
 use super::publication::{Publication, PublicationLimits, Sent};
 use super::{Ingest, IngestError};
 use crate::chunk::{ChunkId, Envelope, JobId, Lane};
-use crate::jobs;
+use crate::jobs::{self, Publishing, Resumed};
 use crate::kafka;
 use crate::load::Delivery;
 use crate::settings::KafkaSettings;
 
 /// What became of a job's owed chunks.
-#[derive(Debug, Clone, Default, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Redriven {
     /// Copied to the lane's end.
     pub copied: Vec<ChunkId>,
     /// The lane holds them no more: they must be cut from the source again.
     pub gone: Vec<ChunkId>,
+    pub publishing: Publishing,
+}
+
+/// Chunks that were copied, and those that were not there.
+#[derive(Default)]
+struct Copied {
+    copied: Vec<ChunkId>,
+    gone: Vec<ChunkId>,
 }
 
 /// How long one message may take to arrive from a broker that has it.
@@ -33,32 +41,29 @@ impl Ingest {
     /// Brings back a parked job: lets it take chunks again, and copies what it owes. Cut short, it can be repeated:
     /// a chunk stays owed until it is loaded.
     pub async fn redrive(&self, job: JobId) -> Result<Redriven, IngestError> {
-        let owed = jobs::resume(&self.pool, job).await?;
-        let mut redriven = Redriven::default();
+        let Resumed { owed, publishing } = jobs::resume(&self.pool, job).await?;
+        let mut all = Copied::default();
         for lane in Lane::ALL {
             let topic = self.settings.kafka.lane_topic(lane);
             let of_lane: Vec<_> = owed.iter().filter(|(_, delivery)| *delivery.topic == *topic).cloned().collect();
             if !of_lane.is_empty() {
-                self.copy(lane, of_lane, &mut redriven).await?;
+                let Copied { copied, gone } = self.copy(lane, of_lane).await?;
+                all.copied.extend(copied);
+                all.gone.extend(gone);
             }
         }
-        Ok(redriven)
+        if !all.gone.is_empty() {
+            jobs::lose(&self.pool, job, all.gone.len()).await?;
+        }
+        Ok(Redriven { copied: all.copied, gone: all.gone, publishing })
     }
 
-    async fn copy(
-        &self,
-        lane: Lane,
-        owed: Vec<(ChunkId, Delivery)>,
-        redriven: &mut Redriven,
-    ) -> Result<(), IngestError> {
+    async fn copy(&self, lane: Lane, owed: Vec<(ChunkId, Delivery)>) -> Result<Copied, IngestError> {
         let producer = self.producer(lane).await?;
         let kafka = self.settings.kafka.clone();
         let in_flight = self.settings.ingest.in_flight_bytes as u64;
         let copy = move || copy_to_end(&kafka, &producer, in_flight, owed);
-        let copied = tokio::task::spawn_blocking(copy).await.map_err(IngestError::Panicked)??;
-        redriven.copied.extend(copied.copied);
-        redriven.gone.extend(copied.gone);
-        Ok(())
+        tokio::task::spawn_blocking(copy).await.map_err(IngestError::Panicked)?
     }
 }
 
@@ -67,24 +72,24 @@ fn copy_to_end(
     producer: &ChunkProducer,
     in_flight: u64,
     mut owed: Vec<(ChunkId, Delivery)>,
-) -> Result<Redriven, IngestError> {
+) -> Result<Copied, IngestError> {
     let failed = |error: KafkaError| IngestError::Kafka(kafka::describe(&error, settings));
     owed.sort_by(|(_, a), (_, b)| (&a.topic, a.partition, a.offset).cmp(&(&b.topic, b.partition, b.offset)));
     let publication = Publication::new(PublicationLimits { in_flight, backlog: u64::MAX });
     let reader = LaneReader::new(settings).map_err(failed)?;
-    let mut redriven = Redriven::default();
+    let mut found = Copied::default();
     for (chunk, delivery) in owed {
         match reader.read(&delivery).map_err(failed)? {
             // What stands there now may be another message: the topic was made anew.
             Some(envelope) if envelope.id == chunk => {
                 send(producer, &publication, &envelope)?;
-                redriven.copied.push(chunk);
+                found.copied.push(chunk);
             }
-            _ => redriven.gone.push(chunk),
+            _ => found.gone.push(chunk),
         }
     }
     publication.drain()?;
-    Ok(redriven)
+    Ok(found)
 }
 
 fn send(producer: &ChunkProducer, publication: &Arc<Publication>, envelope: &Envelope) -> Result<(), IngestError> {

@@ -121,28 +121,68 @@ pub async fn note_gap(
     Ok(noted.into_iter().map(JobId).collect())
 }
 
+/// A job that takes chunks again.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Resumed {
+    /// What it owes, in order, and where each chunk stands.
+    pub owed: Vec<(ChunkId, Delivery)>,
+    pub publishing: Publishing,
+}
+
+/// How a resumed job stands with its publisher.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Publishing {
+    /// The whole file is on the lane.
+    Done,
+    /// Its publisher renews its lease, and goes on.
+    AtWork,
+    /// Its publisher is gone: the file was not read to its end.
+    CutShort,
+}
+
 /// Brings back a parked job: its state becomes what it was, and its owed chunks are returned, to be copied from their
 /// lane to its end again by [`crate::ingest`]. They stay owed until they are loaded, so a resume that is cut short can
 /// be repeated.
-pub async fn resume(pool: &PgPool, job: JobId) -> Result<Vec<(ChunkId, Delivery)>, ChangeError> {
+pub async fn resume(pool: &PgPool, job: JobId) -> Result<Resumed, ChangeError> {
     let mut transaction = pool.begin().await?;
     let state = lock_row(&mut transaction, job).await?.ok_or(ChangeError::NoJob(job))?;
     let not_allowed = ChangeError::NotAllowed { job, state, verb: "resumed" };
-    let (feed, whole): (String, bool) =
-        sqlx::query_as("select feed, chunks is not null from fabric.jobs where job_id = $1")
-            .bind(job.0)
-            .fetch_one(&mut *transaction)
-            .await?;
+    let (feed, whole, leased): (String, bool, bool) = sqlx::query_as(
+        "select feed, chunks is not null, coalesce(lease_until > clock_timestamp(), false)
+           from fabric.jobs where job_id = $1",
+    )
+    .bind(job.0)
+    .fetch_one(&mut *transaction)
+    .await?;
     let owed = owed_again(&mut transaction, job).await?;
     if owed.is_empty() && state != JobState::Parked {
         return Err(not_allowed);
     }
-    let published = if whole { Published::Whole } else { Published::Partly };
+    let (published, publishing) = match (whole, leased) {
+        (true, _) => (Published::Whole, Publishing::Done),
+        (false, true) => (Published::Partly, Publishing::AtWork),
+        (false, false) => (Published::Partly, Publishing::CutShort),
+    };
     let moved = make_move(&mut transaction, job, Move::Resume(published), Reason::Clear).await?;
     let to = moved.map_err(|_| not_allowed)?;
     transaction.commit().await?;
     log_move(job, &feed, to, None);
-    Ok(owed)
+    Ok(Resumed { owed, publishing })
+}
+
+/// Says of a job that chunks which it owes are in no lane any more. One that was published whole is incomplete then,
+/// and can be published again; any other is not whole anyway.
+pub async fn lose(pool: &PgPool, job: JobId, gone: usize) -> Result<(), ChangeError> {
+    let mut transaction = pool.begin().await?;
+    let reason = format!(
+        "{gone} chunks that it owes are in no lane any more; `fabric ingest --resume {job}` cuts them from the file again"
+    );
+    if make_move(&mut transaction, job, Move::ChunksLost, Reason::Because(&reason)).await?.is_ok() {
+        let feed = feed_of(&mut transaction, job).await?;
+        transaction.commit().await?;
+        log_move(job, &feed, JobState::Incomplete, Some(&reason));
+    }
+    Ok(())
 }
 
 /// The chunks that the job owes, in their order; the time from which the steward waits for them starts anew.

@@ -12,7 +12,7 @@ mod report;
 mod stop;
 mod wait;
 
-pub use change::{ChangeError, fail, note, note_gap, park, resume};
+pub use change::{ChangeError, Publishing, Resumed, fail, lose, note, note_gap, park, resume};
 pub(crate) use event::emit;
 pub use event::{EventKind, JobEvent, SCHEMA as EVENT_SCHEMA, TOPIC as EVENT_TOPIC};
 pub(crate) use moves::{Reason, log_move, make_move, read_state};

@@ -176,11 +176,14 @@ pub async fn loaded_bytes(pool: &PgPool, job: JobId) -> Result<u64, sqlx::Error>
     Ok(bytes.cast_unsigned())
 }
 
-/// Seqs of the job that are in the ledger, ascending: a resume need not publish them again.
-pub async fn loaded_seqs(pool: &PgPool, job: JobId) -> Result<Vec<u32>, sqlx::Error> {
-    let seqs: Vec<i32> = sqlx::query_scalar("select seq from fabric.chunk_ledger where job_id = $1 order by seq")
-        .bind(job.0)
-        .fetch_all(pool)
-        .await?;
-    Ok(seqs.into_iter().map(i32::cast_unsigned).collect())
+/// Seqs of the job that are in the ledger, ascending, each with the CRC-32C of its chunk: a resume need not publish
+/// them again, but must find the same bytes there.
+pub async fn loaded_seqs(pool: &PgPool, job: JobId) -> Result<Vec<(u32, u32)>, sqlx::Error> {
+    let rows: Vec<(i32, i64)> =
+        sqlx::query_as("select seq, crc32c from fabric.chunk_ledger where job_id = $1 order by seq")
+            .bind(job.0)
+            .fetch_all(pool)
+            .await?;
+    // `crc32c` was widened from 32 bits, for Postgres knows no unsigned numbers.
+    Ok(rows.into_iter().map(|(seq, crc)| (seq.cast_unsigned(), crc as u32)).collect())
 }

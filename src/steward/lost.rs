@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use rdkafka::consumer::{BaseConsumer, Consumer as _};
 use rdkafka::error::KafkaError;
+use rdkafka::types::RDKafkaRespErr;
 use rdkafka::{Offset, TopicPartitionList};
 use tokio::task::JoinHandle;
 use tokio::time::Instant;
@@ -17,6 +18,9 @@ use crate::settings::KafkaSettings;
 /// A job whose ledger has not grown for so long looks stuck; Kafka is asked about it no more often than that.
 const STUCK_AFTER: Duration = Duration::from_secs(2);
 const ANSWER_LIMIT: Duration = Duration::from_secs(3);
+/// A topic that Kafka has not known for so long is gone: brokers learn of a new one, or of a new leader, within a second
+/// or two.
+const GONE_AFTER: Duration = Duration::from_secs(4);
 
 /// What is asked of Kafka about one job.
 #[derive(Clone)]
@@ -30,9 +34,43 @@ struct Question {
 
 pub(super) struct LostChunks {
     kafka: KafkaSettings,
-    /// Chunks in the ledger, and since when that many.
-    seen: HashMap<JobId, (u64, Instant)>,
-    asked: Option<(Instant, JoinHandle<Vec<Question>>)>,
+    seen: HashMap<JobId, Sight>,
+    asked: Option<JoinHandle<Vec<(Question, Answer)>>>,
+}
+
+/// How a job that waits for chunks was last seen.
+#[derive(Debug, Clone, Copy)]
+struct Sight {
+    /// In the ledger, and since when that many.
+    chunks: u64,
+    since: Instant,
+    /// Since when Kafka has said, each time, that the topic is not there.
+    gone_since: Option<Instant>,
+}
+
+impl Sight {
+    const fn new(chunks: u64, since: Instant) -> Self {
+        Self { chunks, since, gone_since: None }
+    }
+
+    /// Whether the answer means that the job's chunks will not come.
+    fn hear(&mut self, answer: Answer, now: Instant) -> bool {
+        if answer != Answer::NoTopic {
+            self.gone_since = None;
+            return answer == Answer::Past;
+        }
+        now.duration_since(*self.gone_since.get_or_insert(now)) >= GONE_AFTER
+    }
+}
+
+/// What Kafka says of one job.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Answer {
+    /// Its last chunks are still to be consumed, or nobody knows.
+    ToCome,
+    Past,
+    /// The topic is not there.
+    NoTopic,
 }
 
 /// How one partition of a lane stands to the last chunk that a job has on it.
@@ -66,14 +104,16 @@ impl LostChunks {
         let now = Instant::now();
         let stuck = self.stuck(live, now);
         let mut lost = HashSet::new();
-        if self.asked.as_ref().is_some_and(|(_, answer)| answer.is_finished())
-            && let Some((_, answer)) = self.asked.take()
-        {
-            let current = |asked: &Question| stuck.iter().any(|q| q.job == asked.job && q.chunks == asked.chunks);
-            lost.extend(answer.await.unwrap_or_default().iter().filter(|asked| current(asked)).map(|asked| asked.job));
+        if let Some(answer) = self.asked.take_if(|answer| answer.is_finished()) {
+            for (asked, answer) in answer.await.unwrap_or_default() {
+                let sight = self.seen.get_mut(&asked.job).filter(|sight| sight.chunks == asked.chunks);
+                if sight.is_some_and(|sight| sight.hear(answer, now)) {
+                    lost.insert(asked.job);
+                }
+            }
         } else if self.asked.is_none() && !stuck.is_empty() {
             let kafka = self.kafka.clone();
-            self.asked = Some((now, tokio::task::spawn_blocking(move || ask(&kafka, stuck))));
+            self.asked = Some(tokio::task::spawn_blocking(move || ask(&kafka, stuck)));
         }
         lost
     }
@@ -87,26 +127,25 @@ impl LostChunks {
         self.seen.retain(|job, _| waiting.iter().any(|waiting| waiting.job == *job));
         let mut stuck = Vec::new();
         for job in waiting {
-            let seen = self.seen.entry(job.job).or_insert((job.totals.chunks, now));
-            if seen.0 != job.totals.chunks {
-                *seen = (job.totals.chunks, now);
+            let chunks = job.totals.chunks;
+            let sight = self.seen.entry(job.job).or_insert(Sight::new(chunks, now));
+            if sight.chunks != chunks {
+                *sight = Sight::new(chunks, now);
             }
-            if let Some(topic) = job.topic.clone().filter(|_| now.duration_since(seen.1) >= STUCK_AFTER) {
-                let last_offsets = job.last_offsets.clone();
-                stuck.push(Question { job: job.job, chunks: job.totals.chunks, topic, last_offsets });
+            if let Some(topic) = job.topic.clone().filter(|_| now.duration_since(sight.since) >= STUCK_AFTER) {
+                stuck.push(Question { job: job.job, chunks, topic, last_offsets: job.last_offsets.clone() });
             }
         }
         stuck
     }
 }
 
-/// Those whose consumers are past every last chunk. A Kafka that does not answer says nothing against a job.
-fn ask(kafka: &KafkaSettings, questions: Vec<Question>) -> Vec<Question> {
+/// What Kafka says of each. A Kafka that does not answer says nothing against a job.
+fn ask(kafka: &KafkaSettings, questions: Vec<Question>) -> Vec<(Question, Answer)> {
     // Asked again no sooner than that, by whoever waits for this answer.
     std::thread::sleep(STUCK_AFTER / 2);
-    let group = kafka.name("lanes");
     let client = crate::kafka::client_config(kafka, "steward")
-        .set("group.id", group)
+        .set("group.id", kafka.name("lanes"))
         .set("enable.auto.commit", "false")
         .create::<BaseConsumer>();
     let consumer = match client {
@@ -116,13 +155,28 @@ fn ask(kafka: &KafkaSettings, questions: Vec<Question>) -> Vec<Question> {
             return Vec::new();
         }
     };
-    let past = |question: &Question| {
-        is_past_all(&consumer, question).unwrap_or_else(|error| {
+    let answer = |question: Question| {
+        let answer = look_up(&consumer, &question).unwrap_or_else(|error| {
             tracing::warn!(job = %question.job, %error, "Kafka does not say how far a lane is consumed");
-            false
-        })
+            Answer::ToCome
+        });
+        (question, answer)
     };
-    questions.into_iter().filter(past).collect()
+    questions.into_iter().map(answer).collect()
+}
+
+fn look_up(consumer: &BaseConsumer, question: &Question) -> Result<Answer, KafkaError> {
+    let metadata = consumer.fetch_metadata(Some(&question.topic), ANSWER_LIMIT)?;
+    let topic = metadata.topics().iter().find(|topic| topic.name() == question.topic);
+    Ok(match topic.map(|topic| (topic.error(), topic.partitions())) {
+        None | Some((Some(RDKafkaRespErr::RD_KAFKA_RESP_ERR_UNKNOWN_TOPIC_OR_PART), _)) => Answer::NoTopic,
+        // It was made anew, with fewer partitions.
+        Some((None, found)) if question.last_offsets.keys().any(|p| found.iter().all(|f| f.id() != *p)) => {
+            Answer::NoTopic
+        }
+        Some(_) if is_past_all(consumer, question)? => Answer::Past,
+        Some(_) => Answer::ToCome,
+    })
 }
 
 fn is_past_all(consumer: &BaseConsumer, question: &Question) -> Result<bool, KafkaError> {
@@ -156,5 +210,16 @@ mod tests {
         assert!(Standing { committed: Some(43), ..standing }.is_past(42));
         assert!(Standing { low: 43, ..standing }.is_past(42));
         assert!(Standing { high: 42, ..standing }.is_past(42));
+    }
+
+    #[test]
+    fn a_topic_that_is_not_there_for_some_seconds_on_end_is_gone() {
+        let began = Instant::now();
+        let mut sight = Sight::new(3, began);
+        assert!(!sight.hear(Answer::NoTopic, began));
+        assert!(!sight.hear(Answer::ToCome, began + GONE_AFTER / 2));
+        assert!(!sight.hear(Answer::NoTopic, began + GONE_AFTER));
+        assert!(sight.hear(Answer::NoTopic, began + 2 * GONE_AFTER));
+        assert!(sight.hear(Answer::Past, began));
     }
 }

@@ -9,6 +9,7 @@ mod installation;
 mod jobs;
 mod kafka;
 mod load;
+mod resuming;
 mod steward;
 mod tidy;
 mod topics_of_own;

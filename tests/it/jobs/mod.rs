@@ -7,7 +7,7 @@ use std::collections::BTreeMap;
 use std::time::{Duration, Instant};
 
 use fabric::chunk::{ChunkId, CutTotals, JobId, Seq};
-use fabric::jobs::{self, CloseFigures, Closed};
+use fabric::jobs::{self, CloseFigures, Closed, Publishing, Resumed};
 use fabric::ledger::JobState;
 use fabric::load::Delivery;
 use sqlx::Connection as _;
@@ -101,7 +101,8 @@ async fn a_parked_job_gives_back_what_it_owes_each_time_it_is_resumed() {
     jobs::park(&mut connection, chunk, &delivery, "the table is gone").await.unwrap();
     assert_eq!(state(&database, job).await, JobState::Parked);
     for _ in 0..2 {
-        assert_eq!(jobs::resume(&database.pool, job).await.unwrap(), [(chunk, delivery.clone())]);
+        let resumed = jobs::resume(&database.pool, job).await.unwrap();
+        assert_eq!(resumed, Resumed { owed: vec![(chunk, delivery.clone())], publishing: Publishing::Done });
         assert_eq!(state(&database, job).await, JobState::Loading);
     }
     given::ledger(&database, job, 1, 9, 1).await;

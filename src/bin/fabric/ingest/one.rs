@@ -6,7 +6,7 @@ use std::time::{Duration, Instant};
 
 use fabric::chunk::JobId;
 use fabric::ingest::{Ingest, IngestError, Ingested, Input, Progress};
-use fabric::jobs;
+use fabric::jobs::{self, Publishing};
 use fabric::ledger::JobState;
 use fabric::report::{Report, figures};
 use fabric::shutdown;
@@ -164,7 +164,7 @@ async fn failed_report(server: &Server, error: &anyhow::Error) -> Option<Report>
 
 fn exit_of_error(error: &IngestError) -> Exit {
     use fabric::config::ConfigError;
-    use fabric::jobs::RegisterError;
+    use fabric::jobs::{ChangeError, RegisterError};
     match error {
         error if error.is_the_datas_doing() => Exit::Data,
         IngestError::Source(error) if error.is_unreachable() => Exit::Usage,
@@ -175,7 +175,8 @@ fn exit_of_error(error: &IngestError) -> Exit {
         )
         | IngestError::NoPath { .. }
         | IngestError::SourceGone { .. }
-        | IngestError::OtherSource { .. } => Exit::Usage,
+        | IngestError::OtherSource { .. }
+        | IngestError::Change(ChangeError::NoJob(_) | ChangeError::NotAllowed { .. }) => Exit::Usage,
         _ => Exit::SystemFailed,
     }
 }
@@ -192,27 +193,40 @@ pub async fn resume(server: &Server, job: JobId, from: Option<Input>) -> anyhow:
     let (_trigger, shutdown) = shutdown::channel();
     let tell = Box::new(|words: &str| eprintln!("{words}"));
     let ingest = Ingest::new(server.settings.clone(), server.pool.clone(), tell, shutdown);
-    let state = jobs::state_of(&server.pool, job).await?;
-    if state.is_some_and(|(state, _)| state == JobState::Parked) {
-        let redriven = ingest.redrive(job).await?;
-        let copied = figures::counted(redriven.copied.len() as u64, "chunk", "chunks");
-        print(&format!("job {job}  resumed; {copied} that it owed went to the end of the lane\n"))?;
-        if redriven.gone.is_empty() {
-            return Ok(Exit::Done);
-        }
-        eprintln!("{} that the lane holds no more are cut from the file again", redriven.gone.len());
-    }
-    let progress = Arc::new(Progress::default());
-    match ingest.resume(job, from, &progress).await {
-        Ok(_) => {
-            let read = figures::count(progress.records.load(Ordering::Relaxed));
-            print(&format!("job {job}  resumed; {read} records read again; fabric jobs wait {job}\n"))?;
-            Ok(Exit::Done)
-        }
+    match bring_back(server, &ingest, job, from).await {
+        Ok(()) => Ok(Exit::Done),
         Err(error) => {
-            let exit = exit_of_error(&error);
-            eprintln!("{error}");
+            let error = crate::server::describe(error, &server.settings);
+            let exit = error.downcast_ref::<IngestError>().map(exit_of_error);
+            let Some(exit) = exit else { return Err(error) };
+            eprintln!("{error:#}");
             Ok(exit)
         }
     }
+}
+
+async fn bring_back(server: &Server, ingest: &Ingest, job: JobId, from: Option<Input>) -> anyhow::Result<()> {
+    let state = jobs::state_of(&server.pool, job).await?;
+    // A job that is loading owes chunks where an earlier resume was cut short.
+    if state.is_some_and(|(state, _)| matches!(state, JobState::Parked | JobState::Loading)) {
+        let redriven = ingest.redrive(job).await?;
+        let copied = figures::counted(redriven.copied.len() as u64, "chunk", "chunks");
+        print(&format!("job {job}  resumed; {copied} that it owed went to the end of the lane\n"))?;
+        let gone = figures::counted(redriven.gone.len() as u64, "chunk", "chunks");
+        match (redriven.publishing, redriven.gone.is_empty()) {
+            (Publishing::Done | Publishing::AtWork, true) => return Ok(()),
+            (Publishing::AtWork, false) => {
+                eprintln!("{gone} that it owes are in no lane any more. Once it is published whole, resume it again");
+                return Ok(());
+            }
+            (Publishing::CutShort, true) => eprintln!("its publisher is gone: the file is read again"),
+            (Publishing::Done | Publishing::CutShort, false) => {
+                eprintln!("{gone} that it owes are in no lane any more: the file is read again");
+            }
+        }
+    }
+    let progress = Arc::new(Progress::default());
+    ingest.resume(job, from, &progress).await?;
+    let read = figures::count(progress.records.load(Ordering::Relaxed));
+    print(&format!("job {job}  resumed; {read} records read again; fabric jobs wait {job}\n"))
 }
