@@ -4,7 +4,7 @@ use std::io::Write;
 
 use super::pipeline::{Accepting, Judged, csv_writer};
 use super::{CheckError, FirstReject, RuleCount};
-use crate::feed::{Feed, Threshold, ThresholdAction};
+use crate::feed::{Feed, ThresholdAction};
 use crate::ledger::{Totals, crossings};
 use crate::rules::{Plan, Verdict};
 
@@ -125,15 +125,7 @@ impl<'f> Fold<'f> {
     }
 
     fn crossed(&self, action: ThresholdAction) -> Vec<String> {
-        let thresholds = &self.feed.thresholds;
-        let tell = |crossing: crate::ledger::Crossing| {
-            if thresholds[crossing.threshold] == Threshold::default_stop() {
-                format!("stopped by the default threshold: {}", crossing.text)
-            } else {
-                crossing.text
-            }
-        };
-        crossings(thresholds, action, &self.totals).into_iter().map(tell).collect()
+        crossings(&self.feed.thresholds, action, &self.totals).into_iter().map(|crossing| crossing.text).collect()
     }
 }
 

@@ -136,7 +136,9 @@ fn describe(threshold: &Threshold, totals: &Totals) -> String {
         0 => String::new(),
         after => format!(" after {} records", grouped(after)),
     };
-    format!("{} rejects among {} records, over {limit}{after}", grouped(totals.rejected), grouped(totals.records))
+    // Its feed does not show it: say where it comes from.
+    let by = if *threshold == Threshold::default_stop() { "stopped by the default threshold: " } else { "" };
+    format!("{by}{} rejects among {} records, over {limit}{after}", grouped(totals.rejected), grouped(totals.records))
 }
 
 /// `500_000` → `50 %`, `12_500` → `1.25 %`

@@ -35,7 +35,8 @@ async fn an_absent_postgres_is_named_with_its_address_and_what_to_run() {
     let url = format!("postgres://fabric:hidden@{NOWHERE}/fabric");
     let expected =
         ["Postgres does not answer at 127.0.0.1:1 (connection refused)", "`dev/stack status`", "Trying again for"];
-    without(&[("FABRIC_POSTGRES_URL", &url)], &expected).await;
+    // Long enough that the first refusal leaves some of it.
+    without(&[("FABRIC_POSTGRES_URL", &url), ("FABRIC_INGEST_PATIENCE", "4s")], &expected).await;
 }
 
 #[tokio::test]

@@ -1,10 +1,10 @@
 //! Files that were loaded before, by whatever way they come again; and several files at once.
 
 use std::io::Write as _;
-use std::process::{Output, Stdio};
+use std::process::{Child, Stdio};
 
 use super::bench::{Bench, NOTES};
-use super::damaged::gzip;
+use super::damaged::{gzip, notes};
 use crate::installation::Installation;
 
 const FILE: &str = "id,text\n1,a\n2,b\nx,c\n";
@@ -13,12 +13,10 @@ async fn rows(bench: &Bench) -> i64 {
     bench.installation.database.number("select count(*) from notes").await
 }
 
-fn pipe(installation: &Installation, bytes: &[u8]) -> Output {
+/// An ingest that waits for its standard input.
+fn pipe(installation: &Installation) -> Child {
     let mut command = installation.fabric(&["ingest", "notes", "-", "--wait", "--json"]);
-    command.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped());
-    let mut child = command.spawn().unwrap();
-    child.stdin.take().unwrap().write_all(bytes).unwrap();
-    child.wait_with_output().unwrap()
+    command.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap()
 }
 
 #[tokio::test]
@@ -56,18 +54,40 @@ async fn a_compressed_copy_of_a_loaded_file_is_another_file() {
 
 #[tokio::test]
 async fn a_pipe_turns_out_to_be_a_duplicate_only_at_its_end_and_its_rows_stand_apart() {
-    let bench = Bench::new(&[NOTES]).await;
-    let first = bench.load(0, "notes", "first.csv", FILE).await;
-    let late = bench.loaded(3, &pipe(&bench.installation, FILE.as_bytes())).await;
+    let mut installation = Installation::new().await;
+    installation.set("FABRIC_INGEST_CHUNK_BYTES", "16KiB");
+    let bench = Bench::over(installation, &[NOTES]);
+    let text = notes();
+    let first = bench.load(0, "notes", "first.csv", &text).await;
+
+    // The rest of the pipe comes only once some of it is loaded.
+    let (some, rest) = text.as_bytes().split_at(text.len() / 2);
+    let mut ingest = pipe(&bench.installation);
+    let mut stdin = ingest.stdin.take().unwrap();
+    stdin.write_all(some).unwrap();
+    let loaded = format!("select count(*) from fabric.chunk_ledger where job_id > {}", first.job);
+    bench.installation.until(5, &loaded).await;
+    stdin.write_all(rest).unwrap();
+    drop(stdin);
+    let late = bench.loaded(3, &ingest.wait_with_output().unwrap()).await;
     assert_ne!(late.job, first.job);
     assert_eq!(late.report["state"], "duplicate");
     let reason = late.report["reason"].as_str().unwrap();
     assert!(reason.starts_with(&format!("the same content as job {}", first.job)), "{reason}");
     assert!(reason.ends_with(&format!("have _job_id {}", late.job)), "{reason}");
-    let of_both = "select count(*) from notes where _job_id not in (select job_id from fabric.jobs)";
-    assert_eq!(bench.installation.database.number(of_both).await, 0);
+    // What was loaded of it stands under its own id, as its ledger says; the first job's rows are as they were.
+    let rows_over_ledger = format!(
+        "select (select count(*) from notes where _job_id = {0})
+              - (select sum(loaded) from fabric.chunk_ledger where job_id = {0})::bigint",
+        late.job
+    );
+    assert_eq!(bench.installation.database.number(&rows_over_ledger).await, 0);
+    let rows_of_first = format!("select count(*) from notes where _job_id = {}", first.job);
+    assert_eq!(bench.installation.database.number(&rows_of_first).await, 20_000);
 
-    let other = bench.loaded(0, &pipe(&bench.installation, b"id,text\n7,by pipe\n")).await;
+    let mut other = pipe(&bench.installation);
+    other.stdin.take().unwrap().write_all(b"id,text\n7,by pipe\n").unwrap();
+    let other = bench.loaded(0, &other.wait_with_output().unwrap()).await;
     assert_eq!(bench.rows("notes", other.job).await, ["1|7|by pipe"]);
     assert_eq!(other.report["file"], "-");
 }

@@ -22,7 +22,8 @@ use progress::Display;
 /// Load files: cut them into chunks and publish those for the validators
 ///
 /// Killed at any moment, the same command goes on with the same job; nothing is lost and nothing doubled. A file that
-/// was loaded before is refused unless --again is given. Exits 3 where the data is at fault.
+/// was loaded before is refused unless --again is given: its bytes as stored tell, whatever its name; so a compressed
+/// copy is another file. Exits 3 where the data is at fault.
 #[derive(Debug, clap::Args)]
 #[command(
     after_help = "Example:\n  fabric ingest card-transactions target/demo/card-transactions-1000000.txt --again --wait"
