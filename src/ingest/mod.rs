@@ -26,7 +26,7 @@ pub use publication::Halt;
 pub use redrive::Redriven;
 
 use crate::chunk::{CutTotals, JobId, Lane};
-use crate::jobs::{self, CloseFigures, Closed, OpenJob};
+use crate::jobs::{self, CloseFigures, Closed, OpenJob, RegisterError};
 use crate::ledger::JobState;
 use crate::retry::patiently;
 use crate::settings::Settings;
@@ -134,8 +134,8 @@ impl Ingest {
         progress: &Arc<Progress>,
     ) -> Result<Ingested, IngestError> {
         let input = self.source_of(job, from).await?;
+        let producer = self.producer_of(job).await?;
         let open = self.reopen(job).await?;
-        let producer = self.producer(open.lane).await?;
         self.publish(open, input, producer, progress).await
     }
 
@@ -219,6 +219,12 @@ impl Ingest {
                 Err(IngestError::Unfinished { job, cause: Box::new(error) })
             }
         }
+    }
+
+    /// Kafka first, here too: a job that cannot be published stays as it is.
+    async fn producer_of(&self, job: JobId) -> Result<Arc<ChunkProducer>, IngestError> {
+        let lane = self.patient_postgres(|| jobs::lane_of(&self.pool, job)).await?;
+        self.producer(lane.ok_or(RegisterError::NoJob(job))?).await
     }
 
     async fn producer(&self, lane: Lane) -> Result<Arc<ChunkProducer>, IngestError> {

@@ -41,6 +41,7 @@ impl Ingest {
     /// Brings back a parked job: lets it take chunks again, and copies what it owes. Cut short, it can be repeated:
     /// a chunk stays owed until it is loaded.
     pub async fn redrive(&self, job: JobId) -> Result<Redriven, IngestError> {
+        self.producer_of(job).await?;
         let Resumed { owed, publishing } = jobs::resume(&self.pool, job).await?;
         let mut all = Copied::default();
         for lane in Lane::ALL {

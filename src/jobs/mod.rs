@@ -18,7 +18,7 @@ pub use event::{EventKind, JobEvent, SCHEMA as EVENT_SCHEMA, TOPIC as EVENT_TOPI
 pub(crate) use moves::{Reason, log_move, make_move, read_state};
 pub use publish::{CloseFigures, Closed, close, loaded_bytes, loaded_seqs, release_lease, renew_lease};
 pub(crate) use query::missing;
-pub use query::{JobDetail, JobSummary, Pins, list, pins, progress, show, source_of, state_of};
+pub use query::{JobDetail, JobSummary, Pins, lane_of, list, pins, progress, show, source_of, state_of};
 pub use register::{NewJob, OpenJob, RegisterError, Registration, SourceIdentity, register, reopen, take_lease};
 pub use rejects::{RejectReason, RejectRow, reject_rows, rejects_by_rule};
 pub use report::report;

@@ -6,7 +6,7 @@ use sqlx::{FromRow, PgPool};
 
 use super::SourceIdentity;
 use super::report::report;
-use crate::chunk::{JobId, TokenHash};
+use crate::chunk::{JobId, Lane, TokenHash};
 use crate::ledger::JobState;
 use crate::report::Report;
 
@@ -114,6 +114,15 @@ pub async fn source_of(pool: &PgPool, job: JobId) -> Result<Option<SourceIdentit
         tail: hash(row.tail_sha256),
         content: hash(row.content_sha256),
     }))
+}
+
+/// The lane that the job is published on. `None`: no such job.
+pub async fn lane_of(pool: &PgPool, job: JobId) -> Result<Option<Lane>, sqlx::Error> {
+    let name: Option<String> =
+        sqlx::query_scalar("select lane from fabric.jobs where job_id = $1").bind(job.0).fetch_optional(pool).await?;
+    let lane =
+        |name: String| Lane::parse(&name).ok_or_else(|| sqlx::Error::Decode(format!("there is no lane {name}").into()));
+    name.map(lane).transpose()
 }
 
 pub async fn state_of(pool: &PgPool, job: JobId) -> Result<Option<(JobState, Option<String>)>, sqlx::Error> {

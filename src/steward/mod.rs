@@ -52,6 +52,7 @@ pub async fn run(settings: Settings, mut shutdown: Shutdown) -> Result<(), Stewa
             ended = term => ended,
             () = shutdown.due() => return Ok(()),
         };
+        outbox.stop();
         // The loop of a leader never ends but by an error.
         if let Err(error) = ended {
             let error = crate::postgres::describe(&error, &settings.postgres);

@@ -38,6 +38,13 @@ impl Outbox {
         Ok(Self { producer, topic: kafka.name(EVENT_TOPIC), sending: None })
     }
 
+    /// Ends what is under way: the next leader sends it, and from two at once events would come out of order.
+    pub(super) fn stop(&mut self) {
+        if let Some(sending) = self.sending.take() {
+            sending.abort();
+        }
+    }
+
     /// Removes what Kafka has acknowledged and hands on what is next; never waits for Kafka.
     pub(super) async fn work(&mut self, connection: &mut PgConnection) -> Result<(), sqlx::Error> {
         if let Some(sending) = &mut self.sending {

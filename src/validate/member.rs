@@ -32,6 +32,9 @@ pub fn consumer_config(settings: &Settings, partitions: i32) -> ClientConfig {
         // A position outside the log is an error that is reported, never a silent jump. Where nothing is committed, the
         // assignment says `beginning` itself.
         .set("auto.offset.reset", "error")
+        // Notices new partitions, and that a lane is gone: one made anew is begun at its first chunk then, for its
+        // partitions are assigned anew. By default it would take five minutes.
+        .set("topic.metadata.refresh.interval.ms", "5000")
         .set("queued.max.messages.kbytes", ahead.to_string())
         .set("fetch.queue.backoff.ms", "20")
         .set("fetch.wait.max.ms", "100");

@@ -2,6 +2,7 @@
 
 pub mod given;
 mod registering;
+mod shown;
 
 use std::collections::BTreeMap;
 use std::time::{Duration, Instant};

@@ -1,5 +1,7 @@
 //! Chunks that no lane holds any more: the steward names them, and publishing them again completes the job.
 
+use nix::sys::signal::Signal;
+
 use super::{completes, installation, lane, publish, waited, without_ledger_row};
 
 #[tokio::test]
@@ -31,7 +33,7 @@ async fn lost_chunks_make_a_job_incomplete_by_name_and_only_they_are_sent_again(
 
 #[tokio::test]
 async fn a_job_whose_lane_is_deleted_is_incomplete_and_completes_once_it_is_back() {
-    let installation = installation().await;
+    let mut installation = installation().await;
     let file = installation.card_transactions("cards.txt", 10_000);
     let steward = installation.start(&["steward"]);
     let job = publish(&installation, &file);
@@ -39,8 +41,10 @@ async fn a_job_whose_lane_is_deleted_is_incomplete_and_completes_once_it_is_back
 
     let report = waited(&installation, 3, job);
     assert_eq!(report["state"], "incomplete", "{report}");
+    installation.set("FABRIC_INGEST_PATIENCE", "1s");
     let output = super::said(&installation, 1, &["ingest", "--resume", &job.to_string()]);
     assert!(output.contains("run `fabric topics apply`"), "{output}");
+    assert_eq!(waited(&installation, 3, job)["state"], "incomplete", "as it was");
     steward.terminate();
 
     installation.succeed(&["topics", "apply"]);
@@ -53,17 +57,16 @@ async fn a_job_whose_lane_is_deleted_is_incomplete_and_completes_once_it_is_back
 async fn validators_at_work_survive_their_lane_and_take_up_the_new_one() {
     let installation = installation().await;
     let first = installation.card_transactions("first.txt", 2_000);
-    let _validator = installation.validator();
+    let validator = installation.validator();
     installation.json(0, &["ingest", "card-transactions", &first, "--wait", "--json"]);
     // So that the independent reader finds the second job's rows alone.
     installation.database.run("truncate card_transactions").await;
 
-    let mut held = installation.database.connect().await;
-    sqlx::raw_sql("begin; lock table card_transactions in share mode").execute(&mut held).await.unwrap();
-    let file = installation.card_transactions("cards.txt", super::RECORDS);
+    validator.signal(Signal::SIGSTOP);
+    let file = installation.card_transactions("cards.txt", 20_000);
     let job = publish(&installation, &file);
     lane::delete(&lane::normal(&installation)).await;
-    sqlx::raw_sql("rollback").execute(&mut held).await.unwrap();
+    validator.signal(Signal::SIGCONT);
     assert_eq!(waited(&installation, 3, job)["state"], "incomplete");
 
     installation.succeed(&["topics", "apply"]);

@@ -1,14 +1,10 @@
 //! Job events on their topic: all of them, in order, once Kafka takes them.
 
-use std::time::Duration;
-
 use super::events::{self, read_until, states};
 use super::{installation, lane};
 use crate::installation::Installation;
 
 const OUTBOX: &str = "select count(*) from fabric.outbox";
-/// A steward's first work: there is one.
-const PARTITIONS_MADE: &str = "select count(*) from pg_inherits where inhparent = 'fabric.rejects'::regclass";
 const A_LOAD: [&str; 5] = ["registered", "publishing", "loading", "reconciling", "completed"];
 
 #[tokio::test]
@@ -38,7 +34,9 @@ async fn a_loads_events_arrive_in_order_and_an_alert_once() {
 async fn events_wait_for_their_topic_and_hold_up_nothing_else() {
     let installation = installation().await;
     let _validator = installation.validator();
-    installation.until(1, PARTITIONS_MADE).await;
+    let first = installation.card_transactions("first.txt", 100);
+    installation.json(0, &["ingest", "card-transactions", &first, "--wait", "--json"]);
+    empties(&installation).await;
     lane::delete(&events::topic(&installation)).await;
     let file = installation.card_transactions("cards.txt", 2_000);
     let report = installation.json(0, &["ingest", "card-transactions", &file, "--wait", "--json"]);
@@ -52,7 +50,5 @@ async fn events_wait_for_their_topic_and_hold_up_nothing_else() {
 }
 
 async fn empties(installation: &Installation) {
-    while installation.database.number(OUTBOX).await > 0 {
-        tokio::time::sleep(Duration::from_millis(50)).await;
-    }
+    installation.until(1, "select (count(*) = 0)::integer::bigint from fabric.outbox").await;
 }
