@@ -17,6 +17,18 @@ pub enum Exit {
     Data = 3,
 }
 
+#[cfg(feature = "server")]
+impl Exit {
+    /// Of a job that was waited for.
+    pub fn of_job(state: fabric::ledger::JobState) -> Self {
+        match state.exit_code() {
+            Some(0) => Self::Done,
+            Some(3) => Self::Data,
+            Some(_) | None => Self::SystemFailed,
+        }
+    }
+}
+
 /// What a person asked for cannot be done as asked.
 #[derive(Debug, thiserror::Error)]
 #[error("{0}")]

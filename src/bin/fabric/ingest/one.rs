@@ -15,7 +15,6 @@ use super::Work;
 use super::progress::{Bar, Display};
 use crate::exit::{Exit, Refused};
 use crate::globals::print;
-use crate::jobs::exit_of;
 use crate::server::Server;
 
 /// How far a file is followed.
@@ -81,7 +80,7 @@ async fn finish(
                 return Ok(Loaded { report: jobs::report(&server.pool, job).await?, exit: Exit::Done });
             }
             let state = wait(server, bar, job, totals.records).await?;
-            Ok(Loaded { report: jobs::report(&server.pool, job).await?, exit: exit_of(state) })
+            Ok(Loaded { report: jobs::report(&server.pool, job).await?, exit: Exit::of_job(state) })
         }
         Ingested::Duplicate { of, state } => {
             bar.say(&format!(
@@ -97,7 +96,7 @@ async fn finish(
         Ingested::Ended { job, state } => {
             bar.say(&format!("job {job} is {state}: its publishing was ended"));
             let state = jobs::wait(&server.pool, job, Some(Duration::from_secs(30))).await.map_or(state, |(s, _)| s);
-            Ok(Loaded { report: jobs::report(&server.pool, job).await?, exit: exit_of(state) })
+            Ok(Loaded { report: jobs::report(&server.pool, job).await?, exit: Exit::of_job(state) })
         }
     }
 }

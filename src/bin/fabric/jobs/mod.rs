@@ -6,7 +6,6 @@ mod show;
 
 use clap::Subcommand;
 use fabric::chunk::JobId;
-use fabric::ledger::JobState;
 
 use crate::exit::{Exit, Refused};
 use crate::globals::Globals;
@@ -35,15 +34,6 @@ pub fn run(globals: &Globals, args: Args) -> anyhow::Result<Exit> {
         What::Wait(args) => show::wait(globals, args),
         What::Cancel(args) => change::cancel(globals, args),
         What::Resume(args) => change::resume(globals, args),
-    }
-}
-
-/// The code for a job that was waited for.
-pub fn exit_of(state: JobState) -> Exit {
-    match state.exit_code() {
-        Some(0) => Exit::Done,
-        Some(3) => Exit::Data,
-        Some(_) | None => Exit::SystemFailed,
     }
 }
 

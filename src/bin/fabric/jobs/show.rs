@@ -8,7 +8,7 @@ use fabric::report::{self, figures};
 use fabric::settings::parse_duration;
 use jiff::tz::TimeZone;
 
-use super::{exit_of, no_job};
+use super::no_job;
 use crate::exit::Exit;
 use crate::globals::{Globals, print, print_json};
 use crate::server;
@@ -68,7 +68,7 @@ pub fn wait(globals: &Globals, args: WaitArgs) -> anyhow::Result<Exit> {
         if state.exit_code().is_none() {
             eprintln!("job {job} goes on; this wait has ended. It can be repeated: fabric jobs wait {job}");
         }
-        Ok(exit_of(state))
+        Ok(Exit::of_job(state))
     })
 }
 
