@@ -36,7 +36,7 @@ async fn an_absent_postgres_is_named_with_its_address_and_what_to_run() {
     let expected =
         ["Postgres does not answer at 127.0.0.1:1 (connection refused)", "`dev/stack status`", "Trying again for"];
     // Long enough that the first refusal leaves some of it.
-    without(&[("FABRIC_POSTGRES_URL", &url), ("FABRIC_INGEST_PATIENCE", "4s")], &expected).await;
+    without(&[("FABRIC_POSTGRES_URL", &url), ("FABRIC_INGEST_PATIENCE", "8s")], &expected).await;
 }
 
 #[tokio::test]

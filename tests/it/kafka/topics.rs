@@ -50,8 +50,16 @@ async fn a_configuration_changed_by_hand_is_reported() {
     let change = AlterConfig::new(ResourceSpecifier::Topic(&name)).set("max.message.bytes", "1000");
     let admin = fabric::kafka::admin(&own.kafka).unwrap();
     admin.alter_configs([&change], &AdminOptions::new()).await.unwrap();
-    let said = topics::verify(&own.kafka).await.unwrap_err().to_string();
-    assert!(said.contains("max.message.bytes 1000 → 4456448"), "{said}");
+    // The controller has it at once; the broker that is asked hears of it from there.
+    let mut said = String::new();
+    for _ in 0..100 {
+        said = topics::verify(&own.kafka).await.err().map(|error| error.to_string()).unwrap_or_default();
+        if said.contains("max.message.bytes 1000 → 4456448") {
+            return;
+        }
+        tokio::time::sleep(Duration::from_millis(100)).await;
+    }
+    panic!("the change is not reported: {said}");
 }
 
 #[tokio::test]
