@@ -17,7 +17,27 @@ pub struct Account {
 /// Every record of the file is exactly once either a row of `card_transactions` or a reject of `job`, byte for byte, and
 /// there is no other row.
 pub async fn account(pool: &PgPool, job: i64, file: &Path) -> Account {
+    hold(pool, job, &std::fs::read(file).unwrap()).await
+}
+
+/// As [`account`], for a job that was ended in its middle: of the file's bytes, those that the ledger says are loaded.
+pub async fn account_of_ledger(pool: &PgPool, job: i64, file: &Path) -> Account {
     let bytes = std::fs::read(file).unwrap();
+    let ranges: Vec<(i64, i64)> =
+        sqlx::query_as("select first_byte, span from fabric.chunk_ledger where job_id = $1 order by seq")
+            .bind(job)
+            .fetch_all(pool)
+            .await
+            .unwrap();
+    let loaded: Vec<u8> = ranges
+        .into_iter()
+        .flat_map(|(first, span)| &bytes[usize::try_from(first).unwrap()..usize::try_from(first + span).unwrap()])
+        .copied()
+        .collect();
+    hold(pool, job, &loaded).await
+}
+
+async fn hold(pool: &PgPool, job: i64, bytes: &[u8]) -> Account {
     let mut rejects = multiset(rejects(pool, job).await);
     let mut rows = multiset(rows(pool, job).await);
     let mut account = Account { records: 0, loaded: 0, rejected: 0 };
