@@ -1,3 +1,5 @@
+//! Claims about cutting: slicing changes nothing, spans cover the file, boundaries are golden.
+
 use std::convert::Infallible;
 
 use proptest::prelude::*;

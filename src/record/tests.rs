@@ -1,3 +1,5 @@
+//! Claims about reading records: agreement with the plain reference, and with the `csv` crate where text is well formed.
+
 use std::convert::Infallible;
 
 use proptest::prelude::*;

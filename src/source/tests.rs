@@ -1,3 +1,5 @@
+//! Claims about sources: compression by content, damage, change while reading.
+
 use std::fs;
 use std::io::Write;
 use std::path::PathBuf;

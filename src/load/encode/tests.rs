@@ -1,3 +1,5 @@
+//! Claims about rows and rejects as binary COPY.
+
 use proptest::prelude::*;
 
 use super::*;

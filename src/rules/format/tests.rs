@@ -1,3 +1,5 @@
+//! Claims about date formats, held against `jiff`.
+
 use proptest::prelude::*;
 
 use super::*;

@@ -1,3 +1,5 @@
+//! Claims about judging records and chunks.
+
 use super::*;
 use crate::chunk::{Ending, Seq};
 use crate::feed::{
