@@ -43,11 +43,9 @@ make_database() {
   sql postgres "create database $DATABASE owner fabric"
 }
 
-# remove_topics: those of earlier runs, with the tool that comes with Kafka.
+# remove_topics: those of earlier runs.
 remove_topics() {
-  local java
-  mapfile -t java < <(kafka_java -Xmx128m org.apache.kafka.tools.TopicCommand)
-  "${java[@]}" --bootstrap-server "$(kafka_address)" --delete --if-exists --topic 'perf-.*' >"$PERF/topics.log" 2>&1 ||
+  java -cp "$KAFKA_JARS/*" "$ROOT/perf/lib/RemoveTopics.java" "$(kafka_address)" perf- >"$PERF/topics.log" 2>&1 ||
     die "topics of earlier runs could not be removed: $PERF/topics.log"
 }
 

@@ -16,6 +16,11 @@ use crate::feed::{Feed, FieldType};
 
 const SIGNATURE: &[u8; 11] = b"PGCOPY\n\xff\r\n\0";
 
+/// Signature, flags, length of the extension.
+const HEADER_BYTES: usize = SIGNATURE.len() + 8;
+/// The count of -1.
+const TRAILER_BYTES: usize = 2;
+
 /// A length of -1.
 const NULL: [u8; 4] = (-1i32).to_be_bytes();
 
@@ -35,6 +40,16 @@ pub fn postgres_type(kind: &FieldType) -> String {
         FieldType::Date { .. } => "date".to_owned(),
         FieldType::Timestamp { .. } => "timestamptz".to_owned(),
     }
+}
+
+/// Several whole COPYs of the same columns as the pieces of one, nothing copied.
+pub fn joined<'c>(copies: &'c [&'c [u8]]) -> impl Iterator<Item = &'c [u8]> {
+    let last = copies.len().saturating_sub(1);
+    copies.iter().enumerate().map(move |(number, copy)| {
+        let start = if number == 0 { 0 } else { HEADER_BYTES };
+        let end = if number == last { copy.len() } else { copy.len() - TRAILER_BYTES };
+        &copy[start..end]
+    })
 }
 
 fn begin(buffer: &mut Vec<u8>) {

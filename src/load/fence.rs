@@ -1,4 +1,4 @@
-//! Opens a loading transaction: the job's lock, the chunk's ledger row, the savepoint of the slow path; one round trip.
+//! Opens a loading transaction: the jobs' locks, the chunks' ledger rows, the savepoint of the slow path; one round trip.
 
 use std::collections::BTreeMap;
 use std::time::{Duration, Instant};
@@ -39,17 +39,26 @@ pub(super) fn counts_literal<K: AsRef<str> + Ord + serde::Serialize>(counts: &BT
 }
 
 /// One simple query: parameters would cost a round trip of their own for each statement.
-fn statement(chunk: &JudgedChunk, load: &LoadSettings, loader: &str) -> String {
-    let (cut, verdict, delivery) = (&chunk.chunk, &chunk.verdict, &chunk.delivery);
-    format!(
+fn statement(chunks: &[&JudgedChunk], load: &LoadSettings, loader: &str) -> String {
+    let mut text = format!(
         "begin isolation level read committed;
          set local lock_timeout = {lock_timeout};
-         set constraints all immediate;
-         select answer, rejected_before from fabric.fence({job}, {seq}, {token},
-            {record}, {line}, {byte}, {span}, {crc}, {records}, {blanks}, {rejected},
-            {rejects_by_rule}, {warnings_by_rule}, {topic}, {partition}, {offset}, {loader});
-         savepoint chunk",
+         set constraints all immediate;",
         lock_timeout = load.lock_timeout.as_millis(),
+    );
+    for chunk in chunks {
+        text.push_str(&question(chunk, loader));
+    }
+    text.push_str("savepoint chunk");
+    text
+}
+
+fn question(chunk: &JudgedChunk, loader: &str) -> String {
+    let (cut, verdict, delivery) = (&chunk.chunk, &chunk.verdict, &chunk.delivery);
+    format!(
+        "select answer, rejected_before from fabric.fence({job}, {seq}, {token},
+            {record}, {line}, {byte}, {span}, {crc}, {records}, {blanks}, {rejected},
+            {rejects_by_rule}, {warnings_by_rule}, {topic}, {partition}, {offset}, {loader});",
         job = chunk.job,
         seq = cut.seq,
         token = bytes_literal(&chunk.token.0),
@@ -70,25 +79,26 @@ fn statement(chunk: &JudgedChunk, load: &LoadSettings, loader: &str) -> String {
     )
 }
 
-/// Begins the transaction and asks the fence. While it waits for a lock, frozen loaders that hold it are evicted; it
+/// Begins the transaction and asks the fence of each chunk, in their order. While it waits for a lock, frozen loaders that hold it are evicted; it
 /// gives up once one has had the time to become old enough for that.
 pub(super) async fn open(
     connection: &mut PgConnection,
     pid: i32,
     aside: &PgPool,
-    chunk: &JudgedChunk,
+    chunks: &[&JudgedChunk],
     load: &LoadSettings,
     loader: &str,
-) -> Result<Opened, sqlx::Error> {
+) -> Result<Vec<Opened>, sqlx::Error> {
     let (began, patience) = (Instant::now(), load.evict_after + 2 * load.lock_timeout);
-    let text = statement(chunk, load, loader);
+    let text = statement(chunks, load, loader);
     loop {
         let asked = tokio::select! {
             asked = sqlx::raw_sql(AssertSqlSafe(text.clone())).fetch_all(&mut *connection) => asked,
             never = evict_while_waiting(aside, pid, load.evict_after) => match never {},
         };
         match asked {
-            Ok(rows) => return read(&rows),
+            Ok(rows) if rows.len() == chunks.len() => return rows.iter().map(read).collect(),
+            Ok(_) => return Err(sqlx::Error::RowNotFound),
             Err(error) if is_lock_timeout(&error) && began.elapsed() < patience => {
                 sqlx::raw_sql("rollback").execute(&mut *connection).await?;
             }
@@ -97,8 +107,7 @@ pub(super) async fn open(
     }
 }
 
-fn read(rows: &[sqlx::postgres::PgRow]) -> Result<Opened, sqlx::Error> {
-    let row = rows.first().ok_or(sqlx::Error::RowNotFound)?;
+fn read(row: &sqlx::postgres::PgRow) -> Result<Opened, sqlx::Error> {
     let word: String = row.try_get(0)?;
     let fence = Fence::parse(&word).ok_or_else(|| {
         sqlx::Error::Protocol(format!("fabric.fence answers {word}: this release knows no such answer"))

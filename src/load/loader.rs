@@ -1,28 +1,29 @@
-//! One loader connection.
+//! One loader connection: chunks into transactions, several at once where nothing speaks against it.
 
-use std::borrow::Cow;
-use std::collections::BTreeMap;
 use std::time::{Duration, Instant};
 
 use sqlx::postgres::PgConnectOptions;
-use sqlx::{AssertSqlSafe, PgConnection, PgPool};
+use sqlx::{PgConnection, PgPool};
 
-use super::encode::{KeepSource, REJECT_COLUMNS, RejectEncoder};
-use super::faults::{FaultClass, Site, answer, classify_error};
+use super::encode::KeepSource;
+use super::faults::{FaultClass, answer, classify_error};
 use super::held::{Held, Patience};
-use super::{JudgedChunk, Outcome, fence, slow, sql};
-use crate::feed::Severity;
+use super::transaction::{TransactionFault, rollback, together, transact};
+use super::{JudgedChunk, Outcome, fence};
 use crate::jobs::{self, ChangeError};
 use crate::ledger::Fence;
 use crate::postgres;
-use crate::rules::Reject;
 use crate::settings::{LoadSettings, PostgresSettings};
 
 /// A transaction that has had no end by then is given up with its connection: the server or the network is frozen.
 /// Locks are waited for much less long ([`LoadSettings::lock_timeout`]).
 const TRANSACTION_LIMIT: Duration = Duration::from_secs(120);
 
-/// Owns one connection and loads one chunk at a time on it.
+/// After chunks that could not be loaded together, this many go one by one: where one record breaks a constraint of its
+/// target, others are near, and each costs what was loaded with it a second COPY.
+const APART: usize = 32;
+
+/// Owns one connection and has one transaction at a time on it.
 pub struct Loader {
     postgres: PostgresSettings,
     load: LoadSettings,
@@ -32,6 +33,8 @@ pub struct Loader {
     /// For what must be done while, or after, the session's own transaction cannot.
     aside: PgPool,
     held: Held,
+    /// Chunks that are still loaded one by one, since some that were loaded together had to be undone.
+    apart: usize,
 }
 
 struct Session {
@@ -40,7 +43,7 @@ struct Session {
 }
 
 /// The whole chunk must be tried again: nothing of it was committed, or what was is found by the fence.
-#[derive(Debug, thiserror::Error)]
+#[derive(Debug, Clone, thiserror::Error)]
 #[error("{message}")]
 pub struct LoadError {
     pub message: String,
@@ -58,6 +61,7 @@ impl Loader {
             session: None,
             aside: postgres::pool(&aside, "fabric aside").map_err(failed)?,
             held: Held::default(),
+            apart: 0,
         };
         loader.session = Some(loader.open_session().await.map_err(failed)?);
         Ok(loader)
@@ -69,14 +73,60 @@ impl Loader {
         Ok(Session { connection, pid })
     }
 
+    /// Loads chunks of one feed version: all in one transaction, which spares Postgres and the network the most of what
+    /// a chunk costs beside its rows; or each in its own, where one of them meets anything out of the ordinary. Answers
+    /// for each, in their order.
+    pub async fn load_all(&mut self, chunks: &[&JudgedChunk]) -> Vec<Result<Outcome, LoadError>> {
+        if chunks.len() > 1 && self.apart == 0 {
+            let attempted = tokio::time::timeout(TRANSACTION_LIMIT, self.attempt_together(chunks)).await;
+            match attempted.unwrap_or_else(|_| Err(unanswered(chunks[0]))) {
+                Ok(Some(outcomes)) => return outcomes.into_iter().map(Ok).collect(),
+                Ok(None) => self.apart = APART,
+                Err(error) => return vec![Err(error); chunks.len()],
+            }
+        }
+        let mut answers = Vec::with_capacity(chunks.len());
+        for chunk in chunks {
+            answers.push(self.load(chunk).await);
+            self.apart = self.apart.saturating_sub(1);
+        }
+        answers
+    }
+
+    /// `None`: undone, they are to be loaded one by one.
+    async fn attempt_together(&mut self, chunks: &[&JudgedChunk]) -> Result<Option<Vec<Outcome>>, LoadError> {
+        let first = chunks[0];
+        let mut session = match self.session.take() {
+            Some(session) => session,
+            None => self.open_session().await.map_err(|error| self.infrastructure(first, &error))?,
+        };
+        let Session { connection, pid } = &mut session;
+        let opened = fence::open(connection, *pid, &self.aside, chunks, &self.load, &self.name)
+            .await
+            .map_err(|error| self.infrastructure(first, &error))?;
+        let mut outcomes = None;
+        if opened.iter().all(|opened| opened.fence == Fence::Load) {
+            let keep = opened.iter().map(|opened| keep_source(opened.rejected_before, &self.load));
+            outcomes = match together(connection, chunks, keep).await {
+                Ok(outcomes) => outcomes,
+                Err(fault) if classify_error(&fault.error, fault.site) == FaultClass::Infrastructure => {
+                    return Err(self.infrastructure(first, &fault.error));
+                }
+                Err(_) => None,
+            };
+        }
+        match outcomes {
+            Some(_) => self.held.passed(first.feed.feed.name.as_str()),
+            None => rollback(connection).await.map_err(|error| self.infrastructure(first, &error))?,
+        }
+        self.session = Some(session);
+        Ok(outcomes)
+    }
+
     /// Loads one chunk in one transaction. After an error the connection is made anew by the next call.
     pub async fn load(&mut self, chunk: &JudgedChunk) -> Result<Outcome, LoadError> {
-        match tokio::time::timeout(TRANSACTION_LIMIT, self.attempt(chunk)).await {
-            Ok(attempted) => attempted,
-            Err(_) => Err(LoadError {
-                message: format!("{}: Postgres has not answered for {} s", chunk.id(), TRANSACTION_LIMIT.as_secs()),
-            }),
-        }
+        let attempted = tokio::time::timeout(TRANSACTION_LIMIT, self.attempt(chunk)).await;
+        attempted.unwrap_or_else(|_| Err(unanswered(chunk)))
     }
 
     async fn attempt(&mut self, chunk: &JudgedChunk) -> Result<Outcome, LoadError> {
@@ -87,17 +137,16 @@ impl Loader {
             None => self.open_session().await.map_err(|error| self.infrastructure(chunk, &error))?,
         };
         let Session { connection, pid } = &mut session;
-        let opened = fence::open(connection, *pid, &self.aside, chunk, &self.load, &self.name)
+        let opened = fence::open(connection, *pid, &self.aside, &[chunk], &self.load, &self.name)
             .await
-            .map_err(|error| self.infrastructure(chunk, &error))?;
+            .map_err(|error| self.infrastructure(chunk, &error))?
+            .remove(0);
         if opened.fence != Fence::Load {
             rollback(connection).await.map_err(|error| self.infrastructure(chunk, &error))?;
             self.session = Some(session);
             return self.unloaded(chunk, opened.fence).await;
         }
-        let past_limit = opened.rejected_before >= self.load.kept_rejects;
-        let keep = if past_limit { KeepSource::Range } else { KeepSource::Bytes };
-        match transact(connection, chunk, keep).await {
+        match transact(connection, chunk, keep_source(opened.rejected_before, &self.load)).await {
             Ok(outcome) => {
                 self.held.passed(chunk.feed.feed.name.as_str());
                 self.session = Some(session);
@@ -169,111 +218,12 @@ fn session_options(options: PgConnectOptions) -> PgConnectOptions {
     options.options([("statement_timeout", "0"), ("idle_in_transaction_session_timeout", "60000")])
 }
 
-/// An error, and what the statement that raised it was about.
-pub(super) struct TransactionFault {
-    pub error: sqlx::Error,
-    pub site: Site,
+fn unanswered(chunk: &JudgedChunk) -> LoadError {
+    LoadError { message: format!("{}: Postgres has not answered for {} s", chunk.id(), TRANSACTION_LIMIT.as_secs()) }
 }
 
-pub(super) fn on_target(error: sqlx::Error) -> TransactionFault {
-    TransactionFault { error, site: Site::Target }
-}
-
-pub(super) fn on_fabric(error: sqlx::Error) -> TransactionFault {
-    TransactionFault { error, site: Site::Fabric }
-}
-
-/// What stands between the fence and the end of the transaction.
-async fn transact(
-    connection: &mut PgConnection,
-    chunk: &JudgedChunk,
-    keep: KeepSource,
-) -> Result<Outcome, TransactionFault> {
-    let accepted = chunk.verdict.accepted;
-    let mut extra = Vec::new();
-    if accepted > 0 {
-        match copy_rows(connection, chunk).await {
-            Ok(copied) if copied == accepted => {}
-            // A trigger of the target left records out, or a record breaks a constraint: find which.
-            Ok(_) => extra = slow::isolate(connection, chunk).await?,
-            Err(error) if classify_error(&error, Site::Target) == FaultClass::Data => {
-                extra = slow::isolate(connection, chunk).await?;
-            }
-            Err(error) => return Err(on_target(error)),
-        }
-    }
-    let mut rejects = Cow::Borrowed(&chunk.verdict.rejects);
-    if !extra.is_empty() {
-        rejects.to_mut().extend_from_slice(&extra);
-        rejects.to_mut().sort_by_key(|reject| reject.at.record);
-    }
-    if !rejects.is_empty() {
-        copy_rejects(connection, chunk, &rejects, keep).await.map_err(on_fabric)?;
-    }
-    let (loaded, rejected) = (accepted - extra.len() as u64, rejects.len() as u64);
-    if !extra.is_empty() {
-        correct_ledger(connection, chunk, loaded, rejected, &extra).await.map_err(on_fabric)?;
-    }
-    // Whatever a commit reports may come from the target: its constraints are immediate, a trigger's may not be.
-    sqlx::raw_sql("commit").execute(connection).await.map_err(on_target)?;
-    Ok(Outcome::Loaded { loaded, rejected })
-}
-
-async fn copy_rows(connection: &mut PgConnection, chunk: &JudgedChunk) -> Result<u64, sqlx::Error> {
-    let feed = &chunk.feed.feed;
-    let statement = format!("copy {} ({}) from stdin (format binary)", sql::table(&feed.target), sql::columns(feed));
-    copy(connection, &statement, &chunk.rows).await
-}
-
-async fn copy_rejects(
-    connection: &mut PgConnection,
-    chunk: &JudgedChunk,
-    rejects: &[Reject],
-    keep: KeepSource,
-) -> Result<u64, sqlx::Error> {
-    let mut bytes = Vec::new();
-    RejectEncoder::encode(chunk.job, chunk.chunk.seq, &chunk.chunk.payload, rejects, keep, &mut bytes);
-    let columns = sql::idents(REJECT_COLUMNS);
-    copy(connection, &format!("copy fabric.rejects ({columns}) from stdin (format binary)"), &bytes).await
-}
-
-/// One COPY from memory. Answers how many rows it stored.
-pub(super) async fn copy(connection: &mut PgConnection, statement: &str, bytes: &[u8]) -> Result<u64, sqlx::Error> {
-    let mut copy = connection.copy_in_raw(statement).await?;
-    if let Err(error) = copy.send(bytes).await {
-        // Only a broken socket fails here; the first error says more than a failing farewell would.
-        copy.abort("the rows could not be sent").await.ok();
-        return Err(error);
-    }
-    copy.finish().await
-}
-
-/// The ledger row was written with what the rules said; now it says what the target took.
-async fn correct_ledger(
-    connection: &mut PgConnection,
-    chunk: &JudgedChunk,
-    loaded: u64,
-    rejected: u64,
-    extra: &[Reject],
-) -> Result<(), sqlx::Error> {
-    let mut counts: BTreeMap<&str, u64> = fence::by_rule(chunk, Severity::Error);
-    for breach in extra.iter().flat_map(|reject| &reject.breaches) {
-        *counts.entry(&breach.rule).or_default() += 1;
-    }
-    let statement = format!(
-        "update fabric.chunk_ledger set loaded = {loaded}, rejected = {rejected}, rejects_by_rule = {}
-          where job_id = {} and seq = {}",
-        fence::counts_literal(&counts),
-        chunk.job,
-        chunk.chunk.seq
-    );
-    sqlx::raw_sql(AssertSqlSafe(statement)).execute(connection).await?;
-    Ok(())
-}
-
-async fn rollback(connection: &mut PgConnection) -> Result<(), sqlx::Error> {
-    sqlx::raw_sql("rollback").execute(connection).await?;
-    Ok(())
+fn keep_source(rejected_before: u64, load: &LoadSettings) -> KeepSource {
+    if rejected_before >= load.kept_rejects { KeepSource::Range } else { KeepSource::Bytes }
 }
 
 /// Why a target cannot take its feed, and what mends it.

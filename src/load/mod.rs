@@ -10,6 +10,7 @@ mod reread;
 mod slow;
 mod sql;
 mod target;
+mod transaction;
 
 use std::sync::Arc;
 

@@ -6,7 +6,7 @@ mod winners;
 use sqlx::{AssertSqlSafe, PgConnection};
 
 use super::faults::{FaultClass, Site, answer, classify_error};
-use super::loader::{TransactionFault, copy, on_fabric, on_target};
+use super::transaction::{TransactionFault, copy, on_fabric, on_target};
 use super::{JudgedChunk, reread, sql};
 use crate::feed::FieldType;
 use crate::rules::Reject;
@@ -45,7 +45,7 @@ async fn stage(connection: &mut PgConnection, chunk: &JudgedChunk) -> Result<Vec
     );
     execute(connection, &create).await?;
     let statement = format!("copy {STAGING} ({}) from stdin (format binary)", sql::columns(feed));
-    copy(connection, &statement, &chunk.rows).await?;
+    copy(connection, &statement, &[&chunk.rows]).await?;
     sqlx::query_scalar("select _record_no from pg_temp.fabric_staging order by 1")
         .persistent(false)
         .fetch_all(connection)

@@ -89,6 +89,8 @@ pub struct LoadSettings {
     pub evict_after: Duration,
     /// Rejects of one job whose source bytes are kept; past it only their byte ranges are.
     pub kept_rejects: u64,
+    /// Chunks of one feed that are loaded by one transaction, at most, where several wait.
+    pub together: usize,
 }
 
 #[derive(Debug, Clone)]
@@ -127,7 +129,7 @@ impl Default for Settings {
                 loaders: 2,
                 high_workers: 1,
                 high_loaders: 1,
-                queue_bytes: 32 << 20,
+                queue_bytes: 48 << 20,
                 session_timeout: Duration::from_secs(6),
                 heartbeat: Duration::from_millis(500),
                 group_protocol: "classic".into(),
@@ -138,6 +140,7 @@ impl Default for Settings {
                 lock_timeout: Duration::from_secs(2),
                 evict_after: Duration::from_secs(5),
                 kept_rejects: 1_000_000,
+                together: 4,
             },
             steward: StewardSettings { interval: Duration::from_millis(200) },
             log: LogSettings { filter: "info".into(), json: false },

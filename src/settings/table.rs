@@ -123,6 +123,8 @@ pub static SPECS: &[Spec] = &[
         "A loader's transaction older than this may be ended when it blocks another"),
     spec!("load.kept_rejects", "FABRIC_LOAD_KEPT_REJECTS", Count64(load.kept_rejects), Between(0, 1 << 40), Open,
         "Rejects of a job whose source bytes are kept; past it only their byte ranges"),
+    spec!("load.together", "FABRIC_LOAD_TOGETHER", Count(load.together), Between(1, 64), Open,
+        "Chunks of one feed in one transaction, at most, where several wait"),
     spec!("steward.interval", "FABRIC_STEWARD_INTERVAL", Time(steward.interval), Between(10, HOUR), Open,
         "Between two rounds while jobs are live"),
     spec!("log.filter", "FABRIC_LOG", Text(log.filter), Text, Open,

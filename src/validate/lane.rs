@@ -69,10 +69,12 @@ impl LaneWorks {
                 return Err(Stop::Bury(None, Reason::new("unknown", format!("{id}: its token is none of its job's"))));
             }
         };
-        let judged = self.judge(envelope, feed, message, ticket).await?;
+        let judged = Arc::new(self.judge(envelope, feed, message, ticket).await?);
         ticket.share.weigh(message.payload().map_or(0, <[u8]>::len) + held_bytes(&judged));
         let outcome = self.load(&judged, ticket).await?;
-        self.buffers.give_back(judged.rows);
+        if let Some(judged) = Arc::into_inner(judged) {
+            self.buffers.give_back(judged.rows);
+        }
         settle(id, outcome)
     }
 
@@ -170,7 +172,7 @@ impl LaneWorks {
     }
 
     /// Tries the whole chunk until it is decided.
-    async fn load(&self, judged: &JudgedChunk, ticket: &Ticket) -> Result<Outcome, Stop> {
+    async fn load(&self, judged: &Arc<JudgedChunk>, ticket: &Ticket) -> Result<Outcome, Stop> {
         let mut waits = Waits::new(Duration::from_millis(100), Duration::from_secs(5));
         while !ticket.is_abandoned() {
             match self.loaders.load(judged).await {

@@ -1,57 +1,127 @@
-//! The loader connections of a lane: lent to one chunk at a time, made anew where one broke.
+//! The loader connections of a lane: each takes chunks that wait, several of one feed at once, and answers for each.
 
-use tokio::sync::{Mutex, mpsc};
+use std::collections::VecDeque;
+use std::sync::{Arc, Mutex, PoisonError};
+
+use tokio::sync::{Notify, oneshot};
+use tokio::task::JoinSet;
 
 use crate::load::{JudgedChunk, LoadError, Loader, Outcome};
 use crate::settings::{LoadSettings, PostgresSettings};
 
+/// Loaders at work, and the chunks that wait for them.
 pub struct Loaders {
-    postgres: PostgresSettings,
-    load: LoadSettings,
-    idle: Mutex<mpsc::Receiver<Seat>>,
-    give_back: mpsc::Sender<Seat>,
+    queue: Arc<Queue>,
+    /// Dropped with this: a transaction in flight is rolled back with its connection.
+    _at_work: JoinSet<()>,
 }
 
-/// A place for one connection: empty until it is first used.
-struct Seat {
-    name: String,
-    loader: Option<Loader>,
+struct Queue {
+    waiting: Mutex<VecDeque<Waiting>>,
+    /// Rung for each chunk that begins to wait.
+    bell: Notify,
+    loaders: usize,
+    /// Chunks in one transaction, at most.
+    together: usize,
+}
+
+struct Waiting {
+    chunk: Arc<JudgedChunk>,
+    tell: oneshot::Sender<Result<Outcome, LoadError>>,
 }
 
 impl Loaders {
-    /// `names` of the connections, one each, as `pg_stat_activity` shows them.
+    /// `names` of the connections, one each, as `pg_stat_activity` shows them. They connect when there is work.
     pub fn new(postgres: &PostgresSettings, load: &LoadSettings, names: Vec<String>) -> Self {
-        let (give_back, idle) = mpsc::channel(names.len().max(1));
+        let queue = Arc::new(Queue {
+            waiting: Mutex::default(),
+            bell: Notify::new(),
+            loaders: names.len(),
+            together: load.together,
+        });
+        let mut at_work = JoinSet::new();
         for name in names {
-            let seated = give_back.try_send(Seat { name, loader: None });
-            debug_assert!(seated.is_ok(), "the channel holds a place for each");
+            at_work.spawn(work(Arc::clone(&queue), postgres.clone(), load.clone(), name));
         }
-        Self { postgres: postgres.clone(), load: load.clone(), idle: Mutex::new(idle), give_back }
+        Self { queue, _at_work: at_work }
     }
 
-    /// Waits for a connection and loads the chunk once. In the order of asking.
-    pub async fn load(&self, chunk: &JudgedChunk) -> Result<Outcome, LoadError> {
-        let seat = self.idle.lock().await.recv().await.expect("this holds a sender");
-        let mut lent = Lent { seat: Some(seat), give_back: &self.give_back };
-        let seat = lent.seat.as_mut().expect("given back only by the drop");
-        if seat.loader.is_none() {
-            seat.loader = Some(Loader::connect(&self.postgres, &self.load, &seat.name).await?);
-        }
-        seat.loader.as_mut().expect("made above").load(chunk).await
+    /// Waits for a connection and loads the chunk once. In the order of asking, but for what one transaction takes
+    /// along.
+    pub async fn load(&self, chunk: &Arc<JudgedChunk>) -> Result<Outcome, LoadError> {
+        let (tell, told) = oneshot::channel();
+        self.queue.lock().push_back(Waiting { chunk: Arc::clone(chunk), tell });
+        self.queue.bell.notify_one();
+        told.await.expect("a loader answers for each chunk that it takes")
     }
 }
 
-/// Gives its seat back, also where the chunk is given up while it loads.
-struct Lent<'l> {
-    seat: Option<Seat>,
-    give_back: &'l mpsc::Sender<Seat>,
+/// One connection's work, for ever.
+async fn work(queue: Arc<Queue>, postgres: PostgresSettings, load: LoadSettings, name: String) {
+    let mut seat = None;
+    loop {
+        let taken = queue.next().await;
+        let chunks: Vec<&JudgedChunk> = taken.iter().map(|waiting| waiting.chunk.as_ref()).collect();
+        let answers = match ready(&mut seat, &postgres, &load, &name).await {
+            Ok(loader) => loader.load_all(&chunks).await,
+            Err(error) => vec![Err(error); chunks.len()],
+        };
+        for (waiting, answer) in taken.into_iter().zip(answers) {
+            drop(waiting.chunk);
+            // Nobody listens where the chunk was given up meanwhile.
+            let _ = waiting.tell.send(answer);
+        }
+    }
 }
 
-impl Drop for Lent<'_> {
-    fn drop(&mut self) {
-        if let Some(seat) = self.seat.take() {
-            // There is a place for each seat; only a closed channel refuses, and then nobody waits.
-            let _ = self.give_back.try_send(seat);
+async fn ready<'s>(
+    seat: &'s mut Option<Loader>,
+    postgres: &PostgresSettings,
+    load: &LoadSettings,
+    name: &str,
+) -> Result<&'s mut Loader, LoadError> {
+    match seat {
+        Some(loader) => Ok(loader),
+        None => Ok(seat.insert(Loader::connect(postgres, load, name).await?)),
+    }
+}
+
+impl Queue {
+    async fn next(&self) -> Vec<Waiting> {
+        loop {
+            let rung = self.bell.notified();
+            let taken = self.take();
+            if !taken.is_empty() {
+                return taken;
+            }
+            rung.await;
         }
+    }
+
+    /// The chunk that has waited longest, and others of its feed version: no more than this connection's share of what
+    /// waits, so that the others are not left idle. By identity, so that no two transactions wait for each other.
+    fn take(&self) -> Vec<Waiting> {
+        let mut waiting = self.lock();
+        waiting.retain(|waiting| !waiting.tell.is_closed());
+        let share = waiting.len().div_ceil(self.loaders).min(self.together);
+        let mut taken: Vec<Waiting> = Vec::with_capacity(share);
+        let mut at = 0;
+        while taken.len() < share && at < waiting.len() {
+            let fits = taken.first().is_none_or(|first| Arc::ptr_eq(&first.chunk.feed, &waiting[at].chunk.feed));
+            match fits.then(|| waiting.remove(at)).flatten() {
+                Some(next) => taken.push(next),
+                None => at += 1,
+            }
+        }
+        taken.sort_by_key(|waiting| (waiting.chunk.job, waiting.chunk.chunk.seq));
+        // A bell that rang while nobody listened is heard once; another connection may be asleep beside more work.
+        if !waiting.is_empty() {
+            self.bell.notify_one();
+        }
+        taken
+    }
+
+    fn lock(&self) -> std::sync::MutexGuard<'_, VecDeque<Waiting>> {
+        self.waiting.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
