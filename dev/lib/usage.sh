@@ -32,8 +32,8 @@ own_peak() {
   return 1
 }
 
-# watch_usage PID TICKS PEAK: looks at a child of ours until it has ended, for one that has ended shows nothing any
-# more. Leaves both figures in the variables that it is given; what it did in its last tenth of a second is missing.
+# watch_usage PID TICKS PEAK [SECONDS]: looks every so often (0.1 s) at a child of ours until it has ended, for one that has ended shows nothing any
+# more. Leaves both figures in the variables that it is given; what it did after the last look is missing.
 watch_usage() {
   local REPLY
   printf -v "$2" 0
@@ -41,7 +41,7 @@ watch_usage() {
   while own_peak "$1"; do
     printf -v "$3" '%s' "$REPLY"
     ! own_ticks "$1" || printf -v "$2" '%s' "$REPLY"
-    sleep 0.1
+    sleep "${4:-0.1}"
   done
 }
 

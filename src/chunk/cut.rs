@@ -375,7 +375,7 @@ impl Cutter {
         self.totals.blanks += u64::from(run.blanks);
         self.position.record += u64::from(run.records);
         let context = self.header.clone().unwrap_or_default();
-        Chunk { seq, start, span, records: run.records, blanks: run.blanks, ending, context, payload }
+        Chunk { seq, start, span, records: run.records, blanks: run.blanks, ending, context, payload: payload.into() }
     }
 }
 

@@ -7,6 +7,7 @@ use std::sync::LazyLock;
 use apache_avro::Schema;
 use apache_avro::rabin::Rabin;
 use apache_avro::writer::datum::GenericDatumWriter;
+use bytes::Bytes;
 use serde::Serialize;
 
 use super::wire::Body;
@@ -124,13 +125,14 @@ impl Envelope {
     }
 
     /// Reads a message and verifies its checksum.
-    pub fn decode(message: &[u8]) -> Result<Self, EnvelopeError> {
+    /// The payload stays where it is, in `message`.
+    pub fn decode(message: &Bytes) -> Result<Self, EnvelopeError> {
         let rest = message.strip_prefix(&MARKER).ok_or(EnvelopeError::NotSingleObject)?;
         let (fingerprint, body) = rest.split_first_chunk::<8>().ok_or(EnvelopeError::NotSingleObject)?;
         if *fingerprint != *FINGERPRINT {
             return Err(EnvelopeError::UnknownSchema(u64::from_le_bytes(*fingerprint)));
         }
-        let envelope = Self::decode_body(&mut Body::new(body))?;
+        let envelope = Self::decode_body(&mut Body::new(body), message)?;
         let (id, stated, actual) = (envelope.id, envelope.crc, checksum(&envelope.chunk));
         if stated != actual {
             return Err(EnvelopeError::Checksum { id, token: envelope.token, stated, actual });
@@ -140,7 +142,7 @@ impl Envelope {
 
     /// The fields in the order of the schema. Read by hand because the crate's reader fills buffers of any length that a
     /// message states, up to its own limit of 512 MiB.
-    fn decode_body(body: &mut Body<'_>) -> Result<Self, EnvelopeError> {
+    fn decode_body(body: &mut Body<'_>, message: &Bytes) -> Result<Self, EnvelopeError> {
         let job = JobId(body.long("job")?);
         let seq = Seq(body.count("seq")?);
         let token = Token(body.fixed("token")?);
@@ -162,7 +164,7 @@ impl Envelope {
         let crc = body.size("crc32c")?;
         let crc = u32::try_from(crc).map_err(|_| EnvelopeError::Malformed(format!("crc32c is out of range: {crc}")))?;
         let context = body.bytes("context")?.to_vec();
-        let payload = body.bytes("payload")?.to_vec();
+        let payload = message.slice_ref(body.bytes("payload")?);
         body.end()?;
         let chunk = Chunk { seq, start, span, records, blanks, ending, context, payload };
         Ok(Self { id: ChunkId { job, seq }, token, crc, chunk })
@@ -182,8 +184,13 @@ mod tests {
     fn envelope(ending: Ending, payload: Vec<u8>) -> Envelope {
         let start = Position { record: 7, line: 9, byte: 1 << 40 };
         let context = b"id,name\r\n".to_vec();
-        let chunk = Chunk { seq: Seq(3), start, span: 80_000, records: 2, blanks: 1, ending, context, payload };
+        let chunk =
+            Chunk { seq: Seq(3), start, span: 80_000, records: 2, blanks: 1, ending, context, payload: payload.into() };
         Envelope::seal(JobId(42), Token([7; 16]), chunk)
+    }
+
+    fn decode(message: &[u8]) -> Result<Envelope, EnvelopeError> {
+        Envelope::decode(&Bytes::copy_from_slice(message))
     }
 
     fn message(payload: &[u8]) -> Vec<u8> {
@@ -198,7 +205,7 @@ mod tests {
             let sealed = envelope(ending, b"1,a\n\n2,b\n".to_vec());
             let mut buffer = b"before".to_vec();
             sealed.encode(&mut buffer);
-            assert_eq!(Envelope::decode(&buffer[6..]), Ok(sealed));
+            assert_eq!(decode(&buffer[6..]), Ok(sealed));
         }
     }
 
@@ -217,7 +224,7 @@ mod tests {
     fn a_message_cut_short_is_no_chunk() {
         let message = message(b"1,a\n");
         for length in 0..message.len() {
-            assert!(Envelope::decode(&message[..length]).is_err(), "{length}");
+            assert!(decode(&message[..length]).is_err(), "{length}");
         }
     }
 
@@ -228,7 +235,7 @@ mod tests {
         for at in payload..message.len() {
             let mut flipped = message.clone();
             flipped[at] ^= 1 << (at % 8);
-            assert!(matches!(Envelope::decode(&flipped), Err(EnvelopeError::Checksum { .. })));
+            assert!(matches!(decode(&flipped), Err(EnvelopeError::Checksum { .. })));
         }
     }
 
@@ -236,8 +243,8 @@ mod tests {
     fn another_schema_is_named_by_its_fingerprint() {
         let mut message = message(b"1,a\n");
         message[2..10].copy_from_slice(&[1, 0, 0, 0, 0, 0, 0, 0]);
-        assert_eq!(Envelope::decode(&message), Err(EnvelopeError::UnknownSchema(1)));
-        assert_eq!(Envelope::decode(b"{\"json\": 1}"), Err(EnvelopeError::NotSingleObject));
+        assert_eq!(decode(&message), Err(EnvelopeError::UnknownSchema(1)));
+        assert_eq!(decode(b"{\"json\": 1}"), Err(EnvelopeError::NotSingleObject));
     }
 
     proptest! {
@@ -246,8 +253,8 @@ mod tests {
             body in proptest::collection::vec(prop_oneof![Just(0u8), Just(0xff), any::<u8>()], 0..200),
         ) {
             let message = [&MARKER[..], &*FINGERPRINT, &body].concat();
-            let _ = Envelope::decode(&message);
-            let _ = Envelope::decode(&body);
+            let _ = decode(&message);
+            let _ = decode(&body);
         }
 
         #[test]
@@ -255,7 +262,7 @@ mod tests {
             let mut message = message(&[b'x'; 300]);
             let at = at % message.len();
             message[at] = byte;
-            let _ = Envelope::decode(&message);
+            let _ = decode(&message);
         }
     }
 }

@@ -11,6 +11,8 @@ mod scan;
 mod tests;
 mod wire;
 
+use bytes::Bytes;
+
 pub use cut::{CUTTER_VERSION, CutTotals, Cutter, Limits, OVERLONG_KEPT};
 pub use envelope::{Envelope, EnvelopeError, SCHEMA as ENVELOPE_SCHEMA};
 pub use identity::{ChunkId, JobId, Seq, Token, TokenHash};
@@ -43,8 +45,8 @@ pub struct Chunk {
     pub ending: Ending,
     /// The raw header record, its line end included; empty where the layout has none.
     pub context: Vec<u8>,
-    /// Source bytes, unchanged, line ends included.
-    pub payload: Vec<u8>,
+    /// Source bytes, unchanged, line ends included. Shared with the message that they came in.
+    pub payload: Bytes,
 }
 
 /// How the last record of a chunk ends. Anything but `Whole` is a reject that only the cutter can see, so it closes

@@ -1,10 +1,13 @@
 //! Sends sealed chunks to their lane and partition, and hands delivery reports to their publication.
 
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::thread;
 use std::time::Duration;
 
 use rdkafka::error::{KafkaError, RDKafkaErrorCode};
 use rdkafka::message::{DeliveryResult, Header, Message, OwnedHeaders};
-use rdkafka::producer::{BaseRecord, Producer as _, ProducerContext, ThreadedProducer};
+use rdkafka::producer::{BaseProducer, BaseRecord, Producer as _, ProducerContext};
 use rdkafka::{ClientContext, config::FromClientConfigAndContext};
 
 use super::publication::{Halt, Sent};
@@ -14,9 +17,24 @@ use crate::settings::{IngestSettings, KafkaSettings};
 
 /// One producer of a process; all its jobs share it.
 pub struct ChunkProducer {
-    inner: ThreadedProducer<DeliveryReports>,
+    inner: Arc<BaseProducer<DeliveryReports>>,
+    ended: Arc<AtomicBool>,
     topic: String,
     partitions: i32,
+}
+
+/// How long the polling thread waits for a delivery report, and lives on after its producer's end. For the last
+/// millisecond of each wait rdkafka asks without waiting (its timeouts are whole milliseconds): its own `ThreadedProducer`
+/// spends a hundredth of a core on that.
+const POLL: Duration = Duration::from_secs(1);
+
+/// Hands delivery reports to their publications. Not waited for at the end: what it could still hear concerns nobody.
+fn serve(producer: Arc<BaseProducer<DeliveryReports>>, ended: Arc<AtomicBool>) {
+    thread::spawn(move || {
+        while !ended.load(Ordering::Acquire) {
+            producer.poll(POLL);
+        }
+    });
 }
 
 struct DeliveryReports;
@@ -47,11 +65,13 @@ impl ChunkProducer {
             // A chunk is a batch of its own: waiting for more would only add latency.
             .set("linger.ms", "0")
             .set("message.timeout.ms", ingest.patience.as_millis().to_string());
-        let inner = ThreadedProducer::from_config_and_context(&config, DeliveryReports)?;
+        let inner = Arc::new(BaseProducer::from_config_and_context(&config, DeliveryReports)?);
+        let ended = Arc::new(AtomicBool::new(false));
+        serve(Arc::clone(&inner), Arc::clone(&ended));
         let topic = kafka.lane_topic(lane);
         let partitions = kafka::partition_count(inner.client(), &topic, timeout)?
             .ok_or(KafkaError::MetadataFetch(RDKafkaErrorCode::UnknownTopicOrPartition))?;
-        Ok(Self { inner, topic, partitions })
+        Ok(Self { inner, ended, topic, partitions })
     }
 
     pub fn topic(&self) -> &str {
@@ -77,7 +97,7 @@ impl ChunkProducer {
                 Err((KafkaError::MessageProduction(RDKafkaErrorCode::QueueFull), record)) => {
                     opaque = record.delivery_opaque;
                     // The publication bounds what is in flight; other jobs of this process may hold the rest.
-                    std::thread::sleep(Duration::from_millis(2));
+                    thread::sleep(Duration::from_millis(2));
                     if let Some(halt) = opaque.publication.halted() {
                         opaque.publication.undelivered(opaque.chunk, opaque.bytes, "not sent".into());
                         return Err(halt);
@@ -97,6 +117,7 @@ impl ChunkProducer {
 impl Drop for ChunkProducer {
     /// What is still queued belongs to runs that have given up: their chunks are sent again by the next run.
     fn drop(&mut self) {
+        self.ended.store(true, Ordering::Release);
         self.inner.purge(rdkafka::producer::PurgeConfig::default().queue().inflight());
     }
 }

@@ -155,7 +155,7 @@ impl LaneReader {
                     place.next = message.offset() + 1;
                     self.place = Some(place);
                     let found = message.payload().filter(|_| message.offset() == delivery.offset);
-                    return Ok(found.and_then(|payload| Envelope::decode(payload).ok()));
+                    return Ok(found.and_then(|payload| Envelope::decode(&bytes::Bytes::copy_from_slice(payload)).ok()));
                 }
                 None => {}
                 // Deleted since it was found to be there.

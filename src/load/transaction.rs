@@ -113,11 +113,7 @@ async fn commit(connection: &mut PgConnection) -> Result<(), sqlx::Error> {
 }
 
 /// One COPY of what several whole ones in memory hold. Answers how many rows it stored.
-pub(super) async fn copy(
-    connection: &mut PgConnection,
-    statement: &str,
-    copies: &[&[u8]],
-) -> Result<u64, sqlx::Error> {
+pub(super) async fn copy(connection: &mut PgConnection, statement: &str, copies: &[&[u8]]) -> Result<u64, sqlx::Error> {
     let mut copy = connection.copy_in_raw(statement).await?;
     for piece in encode::joined(copies) {
         if let Err(error) = copy.send(piece).await {

@@ -75,7 +75,7 @@ fn a_record_with_many_cells_is_counted_and_not_kept() {
 #[test]
 fn a_chunk_that_lies_is_read_without_panic() {
     let honest = cut(&CSV, Limits::DEFAULT, b"a,b\n").remove(0);
-    let open = Chunk { payload: b"a\nb,\"c\n".to_vec(), ..honest.clone() };
+    let open = Chunk { payload: b"a\nb,\"c\n".to_vec().into(), ..honest.clone() };
     let faults: Vec<_> = read(&CSV, 1, &[open]).into_iter().map(|record| record.fault).collect();
     assert_eq!(faults, [None, Some(RecordFault::UnclosedQuote)]);
     let none = Chunk { records: 0, ending: crate::chunk::Ending::UnclosedQuote, ..honest };

@@ -7,8 +7,8 @@ use std::thread::Thread;
 /// A message weighs at least this, whatever its payload: what a task and its bookkeeping take.
 const LEAST_WEIGHT: usize = 4 << 10;
 
-/// Until it is judged, a message is taken for what most come to: itself, the chunk that is read out of it, its rows.
-const HELD_PER_BYTE: usize = 3;
+/// Until it is judged, a message is taken for what most come to: itself and its rows.
+const HELD_PER_BYTE: usize = 2;
 
 /// One lane's bytes. Wakes the polling thread when some come back.
 #[derive(Debug)]

@@ -21,6 +21,7 @@ use super::assignment::{Assignment, Standing};
 use super::budget::Budget;
 use super::lane::Delivered;
 use super::member;
+use super::message::ChunkMessage;
 use super::proof::{self, Gap, Ledger};
 use super::rebalance::{Mailbox, Rebalance};
 use crate::chunk::{ChunkId, Lane};
@@ -199,7 +200,7 @@ impl<'i> Member<'i> {
                     let share = budget.take(message.payload_len());
                     let ticket = assignment.begin(message.offset(), share);
                     // The receiver is gone only when the process ends; then the ticket stays unfinished.
-                    let _ = self.intake.deliver.send(Delivered { message: message.detach(), ticket });
+                    let _ = self.intake.deliver.send(Delivered { message: ChunkMessage::of(&message), ticket });
                     taken += 1;
                 }
                 Some(Err(KafkaError::MessageConsumption(RDKafkaErrorCode::AutoOffsetReset))) => gaps.push(place),

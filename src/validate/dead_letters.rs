@@ -4,13 +4,14 @@ use std::time::Duration;
 
 use rdkafka::ClientConfig;
 use rdkafka::error::KafkaError;
-use rdkafka::message::{Header, Headers, Message, OwnedHeaders, OwnedMessage};
+use rdkafka::message::{Header, Headers as _, OwnedHeaders};
 use rdkafka::producer::{FutureProducer, FutureRecord};
 use rdkafka::util::Timeout;
 use sqlx::PgPool;
 use tracing::{error, warn};
 
 use super::assignment::Ticket;
+use super::message::ChunkMessage;
 use crate::chunk::JobId;
 use crate::ledger::Finish;
 use crate::retry::Waits;
@@ -49,15 +50,15 @@ impl DeadLetters {
 
     /// Sends the message there and, once that is acknowledged, notes it against its job and counts it as finished.
     /// `job` is given only where the message proved, by a token, to be of that job.
-    pub async fn bury(&self, message: &OwnedMessage, ticket: Ticket, job: Option<JobId>, reason: &Reason) {
-        let place = format!("{} partition {} offset {}", message.topic(), message.partition(), message.offset());
+    pub async fn bury(&self, message: &ChunkMessage, ticket: Ticket, job: Option<JobId>, reason: &Reason) {
+        let place = format!("{} partition {} offset {}", message.topic.as_str(), message.partition, message.offset);
         if !self.send(message, &ticket, reason, &place).await {
             return;
         }
         error!(
-            topic = message.topic(),
-            partition = message.partition(),
-            offset = message.offset(),
+            topic = message.topic.as_str(),
+            partition = message.partition,
+            offset = message.offset,
             job = job.map(|job| job.0),
             reason = reason.word,
             detail = reason.detail,
@@ -72,13 +73,13 @@ impl DeadLetters {
     }
 
     /// Tries until it is acknowledged. `false`: given up, since the partition is another's now.
-    async fn send(&self, message: &OwnedMessage, ticket: &Ticket, reason: &Reason, place: &str) -> bool {
+    async fn send(&self, message: &ChunkMessage, ticket: &Ticket, reason: &Reason, place: &str) -> bool {
         let mut waits = Waits::new(Duration::from_millis(100), Duration::from_secs(5));
         while !ticket.is_abandoned() {
             let mut record: FutureRecord<'_, [u8], [u8]> =
                 FutureRecord::to(&self.topic).headers(headers(message, reason));
-            record.payload = message.payload();
-            record.key = message.key();
+            record.payload = message.payload.as_deref();
+            record.key = message.key.as_deref();
             let Err((error, _)) = self.producer.send(record, Timeout::After(Duration::from_secs(5))).await else {
                 return true;
             };
@@ -102,18 +103,18 @@ impl DeadLetters {
 }
 
 /// The message's own, then why, and where it stood.
-fn headers(message: &OwnedMessage, reason: &Reason) -> OwnedHeaders {
+fn headers(message: &ChunkMessage, reason: &Reason) -> OwnedHeaders {
     let mut headers = OwnedHeaders::new();
-    if let Some(own) = message.headers() {
+    if let Some(own) = &message.headers {
         for header in own.iter() {
             headers = headers.insert(header);
         }
     }
-    let (partition, offset) = (message.partition().to_string(), message.offset().to_string());
+    let (partition, offset) = (message.partition.to_string(), message.offset.to_string());
     let ours = [
         ("fabric-reason", reason.word),
         ("fabric-detail", reason.detail.as_str()),
-        ("fabric-topic", message.topic()),
+        ("fabric-topic", message.topic.as_str()),
         ("fabric-partition", partition.as_str()),
         ("fabric-offset", offset.as_str()),
     ];
@@ -126,12 +127,18 @@ fn headers(message: &OwnedMessage, reason: &Reason) -> OwnedHeaders {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use rdkafka::Timestamp;
 
     #[test]
     fn a_dead_letter_keeps_its_headers_and_says_why_and_where_it_stood() {
         let own = OwnedHeaders::new().insert(Header { key: "job", value: Some("7") });
-        let message = OwnedMessage::new(None, None, "f.chunks.high".into(), Timestamp::NotAvailable, 3, 42, Some(own));
+        let message = ChunkMessage {
+            topic: "f.chunks.high".into(),
+            partition: 3,
+            offset: 42,
+            key: None,
+            payload: None,
+            headers: Some(own),
+        };
         let headers = headers(&message, &Reason::new("unknown", "there is no job 7"));
         let text: Vec<_> = headers
             .iter()

@@ -50,11 +50,11 @@ impl Buffers {
     }
 }
 
-/// Bytes that a judged chunk holds, its message aside.
+/// Bytes that a judged chunk holds beside its message, where its payload is.
 pub fn held_bytes(judged: &JudgedChunk) -> usize {
     let breaches: usize = judged.verdict.rejects.iter().map(|reject| reject.breaches.len()).sum();
     let rejects = judged.verdict.rejects.len() * size_of::<Reject>() + breaches * BREACH_BYTES;
-    judged.chunk.context.len() + judged.chunk.payload.len() + judged.rows.capacity() + rejects
+    judged.chunk.context.len() + judged.rows.capacity() + rejects
 }
 
 /// Parses, judges and encodes every record. A header that does not fit means that the chunk is not from our publisher:

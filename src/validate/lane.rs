@@ -3,13 +3,13 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use rdkafka::message::{Message, OwnedMessage};
 use tracing::{error, warn};
 
 use super::assignment::Ticket;
 use super::dead_letters::{DeadLetters, Reason};
 use super::judge::{Buffers, held_bytes, judge};
 use super::loaders::Loaders;
+use super::message::ChunkMessage;
 use super::plans::{Found, Plans};
 use super::pool::{Panicked, Pool};
 use crate::chunk::{ChunkId, Envelope, EnvelopeError, JobId, Token};
@@ -24,7 +24,7 @@ const ATTEMPTS: u32 = 3;
 
 /// A message and the ticket that accounts for it.
 pub struct Delivered {
-    pub message: OwnedMessage,
+    pub message: ChunkMessage,
     pub ticket: Ticket,
 }
 
@@ -57,7 +57,7 @@ impl LaneWorks {
         }
     }
 
-    async fn take_through(&self, message: &Arc<OwnedMessage>, ticket: &Ticket) -> Result<Finish, Stop> {
+    async fn take_through(&self, message: &Arc<ChunkMessage>, ticket: &Ticket) -> Result<Finish, Stop> {
         let envelope = self.decode(message, ticket).await?;
         let id = envelope.id;
         let feed = match self.find_plan(id, &envelope.token, ticket).await? {
@@ -70,7 +70,7 @@ impl LaneWorks {
             }
         };
         let judged = Arc::new(self.judge(envelope, feed, message, ticket).await?);
-        ticket.share.weigh(message.payload().map_or(0, <[u8]>::len) + held_bytes(&judged));
+        ticket.share.weigh(message.bytes().len() + held_bytes(&judged));
         let outcome = self.load(&judged, ticket).await?;
         if let Some(judged) = Arc::into_inner(judged) {
             self.buffers.give_back(judged.rows);
@@ -78,8 +78,8 @@ impl LaneWorks {
         settle(id, outcome)
     }
 
-    async fn decode(&self, message: &Arc<OwnedMessage>, ticket: &Ticket) -> Result<Envelope, Stop> {
-        let decoded = self.working(message, |message| Envelope::decode(message.payload().unwrap_or_default())).await;
+    async fn decode(&self, message: &Arc<ChunkMessage>, ticket: &Ticket) -> Result<Envelope, Stop> {
+        let decoded = self.working(message, |message| Envelope::decode(&message.bytes())).await;
         match decoded {
             Ok(Ok(envelope)) => Ok(envelope),
             Ok(Err(error)) => {
@@ -117,7 +117,7 @@ impl LaneWorks {
         &self,
         envelope: Envelope,
         feed: Arc<FeedVersion>,
-        message: &Arc<OwnedMessage>,
+        message: &Arc<ChunkMessage>,
         ticket: &Ticket,
     ) -> Result<JudgedChunk, Stop> {
         if ticket.is_abandoned() {
@@ -136,7 +136,7 @@ impl LaneWorks {
             let envelope = first.lock().ok().and_then(|mut kept| kept.take());
             let envelope = match envelope {
                 Some(envelope) => envelope,
-                None => Envelope::decode(message.payload().unwrap_or_default()).expect("it was decoded before"),
+                None => Envelope::decode(&message.bytes()).expect("it was decoded before"),
             };
             judge(envelope, Arc::clone(&feed), delivery.clone(), &buffers)
         });
@@ -150,14 +150,14 @@ impl LaneWorks {
     /// Runs work on a worker; a panic is tried again, up to [`ATTEMPTS`] times.
     async fn working<T: Send + 'static>(
         &self,
-        message: &Arc<OwnedMessage>,
-        work: impl Fn(&OwnedMessage) -> T + Send + Sync + 'static,
+        message: &Arc<ChunkMessage>,
+        work: impl Fn(&ChunkMessage) -> T + Send + Sync + 'static,
     ) -> Result<T, Panicked> {
         let work = Arc::new(work);
         let mut attempt = 1;
         loop {
             let (message, work) = (Arc::clone(message), Arc::clone(&work));
-            let (partition, offset) = (message.partition(), message.offset());
+            let (partition, offset) = (message.partition, message.offset);
             match self.pool.run(move || work(&message)).await {
                 Ok(value) => return Ok(value),
                 Err(panicked) => {

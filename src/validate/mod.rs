@@ -18,6 +18,7 @@ mod judge;
 mod lane;
 mod loaders;
 mod member;
+mod message;
 mod plans;
 mod pool;
 mod proof;

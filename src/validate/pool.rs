@@ -1,12 +1,19 @@
-//! Worker threads that steal work from each other; a panic costs one chunk one try, not the process.
+//! Worker threads that take work from one queue; a panic costs one chunk one try, not the process.
 
 use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::thread;
 
+use crossbeam_channel::Sender;
 use tokio::sync::oneshot;
 
-/// A lane's workers.
+type Work = Box<dyn FnOnce() + Send>;
+
+/// A lane's workers. They end with it.
+///
+/// Work is whole chunks, each a millisecond or more, so one queue serves as well as stealing between many, and a thread
+/// without work sleeps instead of looking around.
 pub struct Pool {
-    threads: rayon::ThreadPool,
+    queue: Sender<Work>,
 }
 
 /// The work panicked.
@@ -16,22 +23,26 @@ pub struct Panicked(String);
 
 impl Pool {
     /// `name` shows in thread lists.
-    pub fn new(name: &'static str, workers: usize) -> Result<Self, rayon::ThreadPoolBuildError> {
-        let threads = rayon::ThreadPoolBuilder::new()
-            .num_threads(workers.max(1))
-            .thread_name(move |number| format!("{name}-{number}"))
-            .build()?;
-        Ok(Self { threads })
+    pub fn new(name: &'static str, workers: usize) -> std::io::Result<Self> {
+        let (queue, work) = crossbeam_channel::unbounded::<Work>();
+        for number in 0..workers.max(1) {
+            let work = work.clone();
+            let body = move || work.iter().for_each(|work| work());
+            thread::Builder::new().name(format!("{name}-{number}")).spawn(body)?;
+        }
+        Ok(Self { queue })
     }
 
     /// Runs `work` on a worker.
     pub async fn run<T: Send + 'static>(&self, work: impl FnOnce() -> T + Send + 'static) -> Result<T, Panicked> {
         let (tell, told) = oneshot::channel();
-        self.threads.spawn(move || {
+        let work = move || {
             let outcome = catch_unwind(AssertUnwindSafe(work));
             // Nobody listens where the chunk was given up meanwhile.
             let _ = tell.send(outcome);
-        });
+        };
+        // No worker ends before this does; if one did, `told` would say so.
+        let _ = self.queue.send(Box::new(work));
         match told.await {
             Ok(Ok(value)) => Ok(value),
             Ok(Err(payload)) => Err(Panicked(words_of(payload.as_ref()))),

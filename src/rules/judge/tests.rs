@@ -159,7 +159,7 @@ fn chunk(payload: &[u8], ending: Ending) -> Chunk {
         blanks: 0,
         ending,
         context: Vec::new(),
-        payload: payload.to_vec(),
+        payload: payload.to_vec().into(),
     }
 }
 
