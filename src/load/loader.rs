@@ -142,7 +142,7 @@ impl Loader {
             (FaultClass::Held, Some(answer)) => {
                 match self.held.met(chunk.feed.feed.name.as_str(), began, Instant::now()) {
                     Patience::Park(lasted) => format!(
-                        "{}; that has lasted {} s. Resume the job once it is over.",
+                        "{}. It has lasted {} s.",
                         blame(chunk, answer.message(), answer.code()),
                         lasted.as_secs()
                     ),
@@ -289,7 +289,8 @@ fn blame(chunk: &JudgedChunk, said: &str, sqlstate: &str) -> String {
         _ => "mend it",
     };
     format!(
-        "target {}.{} cannot take records: {said} (SQLSTATE {sqlstate}): {mend}, then `fabric jobs resume {}`",
+        "target {}.{} cannot take records: {said} (SQLSTATE {sqlstate}): {mend}; then the job goes on by itself, at once \
+         by `fabric jobs resume {}`",
         target.schema, target.table, chunk.job
     )
 }

@@ -16,19 +16,11 @@ use std::sync::Arc;
 pub use evict::{Evicted, LOADER_NAME, evict_blockers};
 pub use faults::{FaultClass, Site, classify};
 pub use loader::{LoadError, Loader};
-pub use target::{TargetError, ensure_target};
+pub use target::{TargetError, ensure_target, probe_target};
 
-use crate::chunk::{Chunk, ChunkId, JobId, TokenHash};
+use crate::chunk::{Chunk, ChunkId, Delivery, JobId, TokenHash};
 use crate::config::FeedVersion;
 use crate::rules::Verdict;
-
-/// Where a message stood.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Delivery {
-    pub topic: Arc<str>,
-    pub partition: i32,
-    pub offset: i64,
-}
 
 /// A chunk that has been judged and encoded, ready to load.
 pub struct JudgedChunk {

@@ -7,6 +7,7 @@ mod election;
 mod live;
 mod lost;
 mod outbox;
+mod owed;
 mod partitions;
 mod round;
 

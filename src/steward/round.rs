@@ -8,15 +8,14 @@ use tokio::time::Instant;
 
 use super::live::{LiveJob, read};
 use super::lost::LostChunks;
-use super::partitions;
+use super::owed::OwedChunks;
+use super::{owed, partitions};
 use crate::chunk::JobId;
 use crate::feed::{Feed, Threshold, ThresholdAction};
 use crate::jobs::{self, Reason};
 use crate::ledger::{JobState, Judgement, Move, Terms, crossings, judge};
 use crate::settings::{PostgresSettings, Settings};
 
-/// Chunks that somebody resumed should be loaded again by then, else the job is parked again.
-const OWED_PATIENCE_SECONDS: f64 = 60.0;
 const PARTITIONS_EVERY: Duration = Duration::from_secs(60);
 
 /// What a leader remembers between rounds. Nothing that a successor could not find out again.
@@ -25,6 +24,7 @@ pub(super) struct Rounds {
     /// By name and version, which never change; `None` where this release cannot read the definition.
     feeds: HashMap<(String, i32), Option<Feed>>,
     lost: LostChunks,
+    owed: OwedChunks,
     partitions_made: Option<Instant>,
 }
 
@@ -34,6 +34,7 @@ impl Rounds {
             postgres: settings.postgres.clone(),
             feeds: HashMap::new(),
             lost: LostChunks::new(&settings.kafka),
+            owed: OwedChunks::new(settings),
             partitions_made: None,
         }
     }
@@ -47,8 +48,12 @@ impl Rounds {
         let live = read(connection, None).await?;
         let missing = self.lost.look(&live).await;
         for job in &live {
+            if job.owed.chunks > 0 {
+                owed::forget_loaded(connection, job.job).await?;
+            }
             self.look_after(connection, job, missing.contains(&job.job)).await?;
         }
+        self.owed.look(&live, &self.feeds).await;
         let at_work =
             |job: &&LiveJob| !matches!(job.state, JobState::Incomplete | JobState::Parked | JobState::Stalled);
         Ok(live.iter().filter(at_work).count())
@@ -216,13 +221,13 @@ async fn wait(connection: &mut PgConnection, job: &LiveJob, missing: bool) -> Re
             let reason = "its publisher's lease ran out; `fabric ingest` of the same file goes on with it";
             change(connection, job, &[(Move::LeaseExpired, Reason::Because(reason))]).await?;
         }
+        JobState::Loading | JobState::Parked if missing && job.owed.sent > 0 => {
+            // Copies that were on their way were consumed or deleted, and their chunks are owed all the same.
+            jobs::send_anew(&mut *connection, job.job).await?;
+        }
         JobState::Loading if missing => {
             let reason = name_missing(connection, job.job).await?;
             change(connection, job, &[(Move::ChunksLost, Reason::Because(&reason))]).await?;
-        }
-        JobState::Loading if job.owed > 0 && job.owed_for > OWED_PATIENCE_SECONDS => {
-            let reason = format!("{} chunks are still owed: `fabric jobs resume {}`", job.owed, job.job);
-            change(connection, job, &[(Move::Park, Reason::Because(&reason))]).await?;
         }
         _ => {}
     }
@@ -233,14 +238,9 @@ async fn wait(connection: &mut PgConnection, job: &LiveJob, missing: bool) -> Re
 async fn name_missing(connection: &mut PgConnection, job: JobId) -> Result<String, sqlx::Error> {
     let ranges = jobs::missing(connection, job).await?;
     let count: u64 = ranges.iter().map(|(first, last)| u64::from(last - first) + 1).sum();
-    let name = |(first, last): &(u32, u32)| {
-        if first == last { first.to_string() } else { format!("{first}-{last}") }
-    };
-    let named: Vec<String> = ranges.iter().take(10).map(name).collect();
-    let more = if ranges.len() > 10 { ", …" } else { "" };
     Ok(format!(
-        "chunks are missing ({count}): {}{more}; no lane holds them any more. `fabric ingest --resume {job}` sends them again",
-        named.join(", ")
+        "chunks are missing ({count}): {}; no lane holds them any more. `fabric ingest --resume {job}` sends them again",
+        jobs::named(&ranges)
     ))
 }
 

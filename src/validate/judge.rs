@@ -2,10 +2,10 @@
 
 use std::sync::{Arc, Mutex, PoisonError};
 
-use crate::chunk::Envelope;
+use crate::chunk::{Delivery, Envelope};
 use crate::config::FeedVersion;
+use crate::load::JudgedChunk;
 use crate::load::encode::RowEncoder;
-use crate::load::{Delivery, JudgedChunk};
 use crate::record::{Columns, HeaderFault};
 use crate::rules::{Reject, Scratch};
 

@@ -12,10 +12,10 @@ use super::judge::{Buffers, held_bytes, judge};
 use super::loaders::Loaders;
 use super::plans::{Found, Plans};
 use super::pool::{Panicked, Pool};
-use crate::chunk::{ChunkId, Envelope, EnvelopeError, JobId, Token};
+use crate::chunk::{ChunkId, Delivery, Envelope, EnvelopeError, JobId, Token};
 use crate::config::FeedVersion;
 use crate::ledger::Finish;
-use crate::load::{Delivery, JudgedChunk, Outcome};
+use crate::load::{JudgedChunk, Outcome};
 use crate::record::HeaderFault;
 use crate::retry::Waits;
 

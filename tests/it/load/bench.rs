@@ -3,10 +3,10 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use fabric::chunk::{Chunk, Cutter, JobId, Limits, Token};
+use fabric::chunk::{Chunk, Cutter, Delivery, JobId, Limits, Token};
 use fabric::config::{FeedVersion, active_feed, apply_feed};
 use fabric::load::encode::RowEncoder;
-use fabric::load::{Delivery, JudgedChunk, Loader, Outcome};
+use fabric::load::{JudgedChunk, Loader, Outcome};
 use fabric::record::Columns;
 use fabric::rules::Scratch;
 use fabric::settings::{LoadSettings, PostgresSettings, Settings};

@@ -11,6 +11,7 @@ const RECORDS: u64 = 60_000;
 async fn installation() -> Installation {
     let mut installation = Installation::new().await;
     installation.set("FABRIC_INGEST_CHUNK_BYTES", "65536");
+    installation.set("FABRIC_STEWARD_PROBE_INTERVAL", "1h");
     installation.apply_card_transactions();
     installation
 }
