@@ -13,9 +13,9 @@ use tokio::task::JoinHandle;
 use tokio::time::{Instant, timeout};
 
 use super::live::LiveJob;
-use crate::chunk::{ChunkId, Delivery, JobId, Lane};
+use crate::chunk::{ChunkId, Delivery, JobId};
 use crate::feed::Feed;
-use crate::ingest::copy_owed;
+use crate::ingest::{Copied, copy_owed};
 use crate::ledger::JobState;
 use crate::load::probe_target;
 use crate::retry::Waits;
@@ -164,46 +164,46 @@ async fn work(settings: Settings, job: LiveJob, feed: Feed, step: Step) -> Resul
     }
     if step == Step::Try {
         let first: Vec<_> = jobs::to_try(&mut connection, job.job).await.map_err(in_words)?.into_iter().collect();
-        if send(&settings, &mut connection, &job, first).await? > 0 {
+        if copy(&settings, &mut connection, &job, first).await?.gone.is_empty() {
             return Ok(Done::Tried);
         }
         // The lane does not hold it: nothing is left to try the target with but all the rest.
+        jobs::send_anew(&mut connection, job.job).await.map_err(in_words)?;
     }
     let resumed = jobs::go_on(&mut connection, job.job).await.map_err(in_words)?;
     let owed = resumed.map(|resumed| resumed.owed).unwrap_or_default();
-    Ok(Done::Sent(send(&settings, &mut connection, &job, owed).await?))
+    let copied = copy(&settings, &mut connection, &job, owed).await?;
+    if !copied.gone.is_empty() {
+        jobs::lose(&mut connection, job.job, &copied.gone).await.map_err(|error| error.to_string())?;
+    }
+    Ok(Done::Sent(copied.copied.len()))
 }
 
-/// Answers how many were copied; those that the lane holds no more are given up as lost.
-async fn send(
+async fn copy(
     settings: &Settings,
     connection: &mut PgConnection,
     job: &LiveJob,
     owed: Vec<(ChunkId, Delivery)>,
-) -> Result<usize, String> {
+) -> Result<Copied, String> {
     if owed.is_empty() {
-        return Ok(0);
+        return Ok(Copied::default());
     }
-    let (id, lane): (JobId, Lane) = (job.job, job.lane);
-    let copying = settings.clone();
-    let copied = tokio::task::spawn_blocking(move || copy_owed(&copying, lane, owed)).await;
-    let copied = match copied.map_err(|broken| broken.to_string()) {
+    let (copying, lane) = (settings.clone(), job.lane);
+    let copied = match tokio::task::spawn_blocking(move || copy_owed(&copying, lane, owed)).await {
         Ok(Ok(copied)) => copied,
         failed => {
-            jobs::send_anew(&mut *connection, id).await.ok();
-            return Err(
-                failed.map_or_else(|broken| broken, |copied| copied.err().map_or_else(String::new, |e| e.to_string()))
-            );
+            // If this fails too, it is found out that no copy came.
+            jobs::send_anew(&mut *connection, job.job).await.ok();
+            return Err(match failed {
+                Ok(Err(error)) => error.to_string(),
+                _ => "the thread that copies broke down".into(),
+            });
         }
     };
-    let recorded = async {
-        jobs::copied(&mut *connection, id, &copied.last_offsets).await?;
-        if !copied.gone.is_empty() {
-            jobs::lose(&mut *connection, id, &copied.gone).await?;
-        }
-        Ok::<_, jobs::ChangeError>(copied.copied.len())
-    };
-    recorded.await.map_err(|error| error.to_string())
+    jobs::copied(&mut *connection, job.job, &copied.last_offsets)
+        .await
+        .map_err(|error| postgres::describe(&error, &settings.postgres))?;
+    Ok(copied)
 }
 
 /// A chunk that was set aside by one loader while another loaded it is not owed.
