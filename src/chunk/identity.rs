@@ -28,6 +28,15 @@ pub struct Delivery {
     pub offset: i64,
 }
 
+/// Who sent a message.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Origin {
+    /// Its job's publisher, from the file.
+    Publisher,
+    /// Whoever sends owed chunks again: it is a copy of a message of the lane.
+    Copy,
+}
+
 /// A secret of one publishing run of a job. Postgres holds its hash, so a stranger on the topic cannot forge a chunk.
 #[derive(Clone, Copy, PartialEq, Eq)]
 pub struct Token(pub [u8; 16]);

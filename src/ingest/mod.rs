@@ -22,6 +22,7 @@ use sqlx::PgPool;
 
 pub use cutting::Progress;
 pub use error::IngestError;
+pub use producer::COPY_HEADER;
 pub use publication::Halt;
 pub use redrive::{Copied, Redriven, copy_owed};
 

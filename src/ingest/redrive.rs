@@ -12,7 +12,7 @@ use rdkafka::{Offset, TopicPartitionList};
 use super::producer::ChunkProducer;
 use super::publication::{Publication, PublicationLimits, Sent};
 use super::{Ingest, IngestError};
-use crate::chunk::{ChunkId, Delivery, Envelope, JobId, Lane};
+use crate::chunk::{ChunkId, Delivery, Envelope, JobId, Lane, Origin};
 use crate::jobs::{self, ChangeError, Publishing, Resumed};
 use crate::kafka;
 use crate::settings::{KafkaSettings, Settings};
@@ -113,7 +113,7 @@ fn send(producer: &ChunkProducer, publication: &Arc<Publication>, envelope: &Env
     envelope.encode(&mut message);
     let bytes = message.len() as u64;
     publication.admit(bytes, 0)?;
-    let sent = Sent { publication: publication.clone(), chunk: envelope.id, bytes };
+    let sent = Sent { publication: publication.clone(), chunk: envelope.id, origin: Origin::Copy, bytes };
     Ok(producer.send(envelope, &message, sent)?)
 }
 

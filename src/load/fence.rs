@@ -8,6 +8,7 @@ use sqlx::{AssertSqlSafe, PgConnection, PgPool, Row as _};
 use super::JudgedChunk;
 use super::evict::evict_blockers;
 use super::faults::answer;
+use super::gate::Tries;
 use super::sql::{bytes_literal, literal};
 use crate::feed::Severity;
 use crate::ledger::Fence;
@@ -15,6 +16,9 @@ use crate::settings::LoadSettings;
 
 /// How often a waiting fence looks for a frozen loader that it waits for.
 const LOOK_INTERVAL: Duration = Duration::from_millis(500);
+
+/// How long the chunk that tries a target at fault waits for its locks: others need its loader.
+const TRY_LOCK_TIMEOUT: Duration = Duration::from_millis(250);
 
 /// What the fence said.
 pub(super) struct Opened {
@@ -39,7 +43,13 @@ pub(super) fn counts_literal<K: AsRef<str> + Ord + serde::Serialize>(counts: &BT
 }
 
 /// One simple query: parameters would cost a round trip of their own for each statement.
-fn statement(chunk: &JudgedChunk, load: &LoadSettings, loader: &str) -> String {
+fn statement(chunk: &JudgedChunk, load: &LoadSettings, loader: &str, tries: Tries) -> String {
+    let target_locks = match tries {
+        Tries::Sound => String::new(),
+        Tries::AtFault => {
+            format!("set local lock_timeout = {};", load.lock_timeout.min(TRY_LOCK_TIMEOUT).as_millis())
+        }
+    };
     let (cut, verdict, delivery) = (&chunk.chunk, &chunk.verdict, &chunk.delivery);
     format!(
         "begin isolation level read committed;
@@ -48,7 +58,7 @@ fn statement(chunk: &JudgedChunk, load: &LoadSettings, loader: &str) -> String {
          select answer, rejected_before from fabric.fence({job}, {seq}, {token},
             {record}, {line}, {byte}, {span}, {crc}, {records}, {blanks}, {rejected},
             {rejects_by_rule}, {warnings_by_rule}, {topic}, {partition}, {offset}, {loader});
-         savepoint chunk",
+         {target_locks} savepoint chunk",
         lock_timeout = load.lock_timeout.as_millis(),
         job = chunk.job,
         seq = cut.seq,
@@ -79,9 +89,10 @@ pub(super) async fn open(
     chunk: &JudgedChunk,
     load: &LoadSettings,
     loader: &str,
+    tries: Tries,
 ) -> Result<Opened, sqlx::Error> {
     let (began, patience) = (Instant::now(), load.evict_after + 2 * load.lock_timeout);
-    let text = statement(chunk, load, loader);
+    let text = statement(chunk, load, loader, tries);
     loop {
         let asked = tokio::select! {
             asked = sqlx::raw_sql(AssertSqlSafe(text.clone())).fetch_all(&mut *connection) => asked,

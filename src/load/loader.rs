@@ -9,8 +9,10 @@ use sqlx::{AssertSqlSafe, PgConnection, PgPool};
 
 use super::encode::{KeepSource, REJECT_COLUMNS, RejectEncoder};
 use super::faults::{FaultClass, Site, answer, classify_error};
-use super::held::{Held, Patience};
+use super::gate::{Pass, Patience};
+use super::watch::Watch;
 use super::{JudgedChunk, Outcome, fence, slow, sql};
+use crate::chunk::JobId;
 use crate::feed::Severity;
 use crate::jobs::{self, ChangeError};
 use crate::ledger::Fence;
@@ -31,7 +33,6 @@ pub struct Loader {
     session: Option<Session>,
     /// For what must be done while, or after, the session's own transaction cannot.
     aside: PgPool,
-    held: Held,
 }
 
 struct Session {
@@ -57,7 +58,6 @@ impl Loader {
             name: name.to_owned(),
             session: None,
             aside: postgres::pool(&aside, "fabric aside").map_err(failed)?,
-            held: Held::default(),
         };
         loader.session = Some(loader.open_session().await.map_err(failed)?);
         Ok(loader)
@@ -70,8 +70,9 @@ impl Loader {
     }
 
     /// Loads one chunk in one transaction. After an error the connection is made anew by the next call.
-    pub async fn load(&mut self, chunk: &JudgedChunk) -> Result<Outcome, LoadError> {
-        match tokio::time::timeout(TRANSACTION_LIMIT, self.attempt(chunk)).await {
+    /// `pass`: the leave that the feed's gate gave; it hears of what the target did.
+    pub async fn load(&mut self, chunk: &JudgedChunk, pass: &Pass) -> Result<Outcome, LoadError> {
+        match tokio::time::timeout(TRANSACTION_LIMIT, self.attempt(chunk, pass)).await {
             Ok(attempted) => attempted,
             Err(_) => Err(LoadError {
                 message: format!("{}: Postgres has not answered for {} s", chunk.id(), TRANSACTION_LIMIT.as_secs()),
@@ -79,7 +80,7 @@ impl Loader {
         }
     }
 
-    async fn attempt(&mut self, chunk: &JudgedChunk) -> Result<Outcome, LoadError> {
+    async fn attempt(&mut self, chunk: &JudgedChunk, pass: &Pass) -> Result<Outcome, LoadError> {
         let began = Instant::now();
         // Taken, and put back when it is known to be at rest: whoever drops this future drops the connection.
         let mut session = match self.session.take() {
@@ -87,7 +88,7 @@ impl Loader {
             None => self.open_session().await.map_err(|error| self.infrastructure(chunk, &error))?,
         };
         let Session { connection, pid } = &mut session;
-        let opened = fence::open(connection, *pid, &self.aside, chunk, &self.load, &self.name)
+        let opened = fence::open(connection, *pid, &self.aside, chunk, &self.load, &self.name, pass.tries())
             .await
             .map_err(|error| self.infrastructure(chunk, &error))?;
         if opened.fence != Fence::Load {
@@ -97,13 +98,18 @@ impl Loader {
         }
         let past_limit = opened.rejected_before >= self.load.kept_rejects;
         let keep = if past_limit { KeepSource::Range } else { KeepSource::Bytes };
-        match transact(connection, chunk, keep).await {
+        let watch = Watch { aside: &self.aside, pid: *pid, evict_after: self.load.evict_after, pass, chunk };
+        let transacted = tokio::select! {
+            transacted = transact(connection, chunk, keep) => transacted,
+            never = watch.run() => match never {},
+        };
+        match transacted {
             Ok(outcome) => {
-                self.held.passed(chunk.feed.feed.name.as_str());
+                pass.passed();
                 self.session = Some(session);
                 Ok(outcome)
             }
-            Err(error) => self.faulted(session, chunk, began, error).await,
+            Err(error) => self.faulted(session, chunk, pass, began, error).await,
         }
     }
 
@@ -133,24 +139,27 @@ impl Loader {
         &mut self,
         mut session: Session,
         chunk: &JudgedChunk,
+        pass: &Pass,
         began: Instant,
         fault: TransactionFault,
     ) -> Result<Outcome, LoadError> {
         let error = fault.error;
         let reason = match (classify_error(&error, fault.site), answer(&error)) {
-            (FaultClass::Feed, Some(answer)) => blame(chunk, answer.message(), answer.code()),
+            (FaultClass::Feed, Some(answer)) => {
+                let blame = blame(chunk, answer.message(), answer.code());
+                pass.at_fault(&blame);
+                blame
+            }
             (FaultClass::Held, Some(answer)) => {
-                match self.held.met(chunk.feed.feed.name.as_str(), began, Instant::now()) {
-                    Patience::Park(lasted) => format!(
-                        "{}. It has lasted {} s.",
-                        blame(chunk, answer.message(), answer.code()),
-                        lasted.as_secs()
-                    ),
+                let blame = blame(chunk, answer.message(), answer.code());
+                match pass.held(began, &blame) {
+                    Patience::Park(lasted) => format!("{blame} (it has lasted {} s)", lasted.as_secs()),
                     Patience::Retry => return Err(self.infrastructure(chunk, &error)),
                 }
             }
             _ => return Err(self.infrastructure(chunk, &error)),
         };
+        let reason = with_advice(&reason, chunk.job);
         rollback(&mut session.connection).await.map_err(|error| self.infrastructure(chunk, &error))?;
         jobs::park(&mut session.connection, chunk.id(), &chunk.delivery, &reason)
             .await
@@ -277,7 +286,7 @@ async fn rollback(connection: &mut PgConnection) -> Result<(), sqlx::Error> {
 }
 
 /// Why a target cannot take its feed, and what mends it.
-fn blame(chunk: &JudgedChunk, said: &str, sqlstate: &str) -> String {
+pub(super) fn blame(chunk: &JudgedChunk, said: &str, sqlstate: &str) -> String {
     let target = &chunk.feed.feed.target;
     let mend = match sqlstate {
         "42P01" | "42703" | "3F000" | "22P03" | "22P04" => {
@@ -288,9 +297,10 @@ fn blame(chunk: &JudgedChunk, said: &str, sqlstate: &str) -> String {
         "53100" => "make room on the server's disk",
         _ => "mend it",
     };
-    format!(
-        "target {}.{} cannot take records: {said} (SQLSTATE {sqlstate}): {mend}; then the job goes on by itself, at once \
-         by `fabric jobs resume {}`",
-        target.schema, target.table, chunk.job
-    )
+    format!("target {}.{} cannot take records: {said} (SQLSTATE {sqlstate}): {mend}", target.schema, target.table)
+}
+
+/// What comes after the target is mended.
+pub(super) fn with_advice(reason: &str, job: JobId) -> String {
+    format!("{reason}; then the job goes on by itself, at once by `fabric jobs resume {job}`")
 }

@@ -2,7 +2,7 @@
 
 use std::sync::{Arc, Mutex, PoisonError};
 
-use crate::chunk::{Delivery, Envelope};
+use crate::chunk::{Delivery, Envelope, Origin};
 use crate::config::FeedVersion;
 use crate::load::JudgedChunk;
 use crate::load::encode::RowEncoder;
@@ -63,6 +63,7 @@ pub fn judge(
     envelope: Envelope,
     feed: Arc<FeedVersion>,
     delivery: Delivery,
+    origin: Origin,
     buffers: &Buffers,
 ) -> Result<JudgedChunk, HeaderFault> {
     let Envelope { id, token, crc, chunk } = envelope;
@@ -76,5 +77,5 @@ pub fn judge(
     });
     encoder.finish(&mut rows);
     buffers.give_scratch(scratch);
-    Ok(JudgedChunk { job: id.job, token: token.hash(), delivery, crc, feed, chunk, verdict, rows })
+    Ok(JudgedChunk { job: id.job, token: token.hash(), delivery, origin, crc, feed, chunk, verdict, rows })
 }

@@ -3,8 +3,8 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use rdkafka::message::{Message, OwnedMessage};
-use tracing::{error, warn};
+use rdkafka::message::{Headers as _, Message, OwnedMessage};
+use tracing::{debug, error, warn};
 
 use super::assignment::Ticket;
 use super::dead_letters::{DeadLetters, Reason};
@@ -12,8 +12,9 @@ use super::judge::{Buffers, held_bytes, judge};
 use super::loaders::Loaders;
 use super::plans::{Found, Plans};
 use super::pool::{Panicked, Pool};
-use crate::chunk::{ChunkId, Delivery, Envelope, EnvelopeError, JobId, Token};
+use crate::chunk::{ChunkId, Delivery, Envelope, EnvelopeError, JobId, Origin, Token};
 use crate::config::FeedVersion;
+use crate::ingest::COPY_HEADER;
 use crate::ledger::Finish;
 use crate::load::{JudgedChunk, Outcome};
 use crate::record::HeaderFault;
@@ -128,6 +129,7 @@ impl LaneWorks {
             offset: ticket.offset,
         };
         let buffers = Arc::clone(&self.buffers);
+        let origin = origin(message);
         let first = std::sync::Mutex::new(Some(envelope));
         let judged = self.working(message, move |message| {
             // A second try decodes the message again: the first one's envelope went down with it.
@@ -136,7 +138,7 @@ impl LaneWorks {
                 Some(envelope) => envelope,
                 None => Envelope::decode(message.payload().unwrap_or_default()).expect("it was decoded before"),
             };
-            judge(envelope, Arc::clone(&feed), delivery.clone(), &buffers)
+            judge(envelope, Arc::clone(&feed), delivery.clone(), origin, &buffers)
         });
         match judged.await {
             Ok(Ok(judged)) => Ok(judged),
@@ -191,8 +193,9 @@ fn settle(id: ChunkId, outcome: Outcome) -> Result<Finish, Stop> {
     match outcome {
         Outcome::Loaded { .. } | Outcome::Already => Ok(Finish::InLedger(id)),
         Outcome::Stopped => Ok(Finish::Elsewhere),
-        Outcome::Parked { reason } => {
-            warn!(chunk = %id, reason, "a job is parked: its chunk is recorded as owed");
+        // A job that is parked by it says so itself.
+        Outcome::Parked { reason } | Outcome::Owed { reason } => {
+            debug!(chunk = %id, reason, "a chunk is recorded as owed");
             Ok(Finish::Elsewhere)
         }
         Outcome::Conflict => {
@@ -203,6 +206,12 @@ fn settle(id: ChunkId, outcome: Outcome) -> Result<Finish, Stop> {
             Err(Stop::Bury(None, Reason::new("unknown", format!("{id}: Postgres knows no such job or token any more"))))
         }
     }
+}
+
+/// As the message's headers have it; who forges them wins nothing by it.
+fn origin(message: &OwnedMessage) -> Origin {
+    let is_copy = message.headers().is_some_and(|headers| headers.iter().any(|header| header.key == COPY_HEADER));
+    if is_copy { Origin::Copy } else { Origin::Publisher }
 }
 
 fn header_reason(id: ChunkId, fault: &HeaderFault) -> Reason {

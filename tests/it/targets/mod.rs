@@ -2,6 +2,7 @@
 //! Each test ends with the independent reader.
 
 mod mended;
+mod neighbour;
 
 use crate::accounting::{Account, account};
 use crate::installation::{Installation, Process};
