@@ -1,6 +1,7 @@
 //! Who a chunk is: job, sequence number, and the token that proves its publisher.
 
 use std::fmt;
+use std::sync::Arc;
 
 use sha2::{Digest, Sha256};
 
@@ -17,6 +18,23 @@ pub struct Seq(pub u32);
 pub struct ChunkId {
     pub job: JobId,
     pub seq: Seq,
+}
+
+/// Where a message stood.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Delivery {
+    pub topic: Arc<str>,
+    pub partition: i32,
+    pub offset: i64,
+}
+
+/// Who sent a message.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Origin {
+    /// Its job's publisher, from the file.
+    Publisher,
+    /// Whoever sends owed chunks again: it is a copy of a message of the lane.
+    Copy,
 }
 
 /// A secret of one publishing run of a job. Postgres holds its hash, so a stranger on the topic cannot forge a chunk.

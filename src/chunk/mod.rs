@@ -15,7 +15,7 @@ use bytes::Bytes;
 
 pub use cut::{CUTTER_VERSION, CutTotals, Cutter, Limits, OVERLONG_KEPT};
 pub use envelope::{Envelope, EnvelopeError, SCHEMA as ENVELOPE_SCHEMA};
-pub use identity::{ChunkId, JobId, Seq, Token, TokenHash};
+pub use identity::{ChunkId, Delivery, JobId, Origin, Seq, Token, TokenHash};
 pub use lane::Lane;
 
 /// Where a record stands in its file.

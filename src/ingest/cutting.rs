@@ -8,7 +8,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use super::IngestError;
 use super::producer::ChunkProducer;
 use super::publication::{AlreadyLoaded, Earlier, Publication, Sent};
-use crate::chunk::{Chunk, CutTotals, Cutter, Envelope};
+use crate::chunk::{Chunk, CutTotals, Cutter, Envelope, Origin};
 use crate::feed::Feed;
 use crate::jobs::OpenJob;
 use crate::record::Columns;
@@ -113,7 +113,8 @@ impl Sender<'_> {
         envelope.encode(&mut self.message);
         let bytes = self.message.len() as u64;
         cutting.publication.admit(bytes, span)?;
-        let sent = Sent { publication: cutting.publication.clone(), chunk: envelope.id, bytes };
+        let sent =
+            Sent { publication: cutting.publication.clone(), chunk: envelope.id, origin: Origin::Publisher, bytes };
         Ok(cutting.producer.send(&envelope, &self.message, sent)?)
     }
 }

@@ -22,8 +22,9 @@ use sqlx::PgPool;
 
 pub use cutting::Progress;
 pub use error::IngestError;
+pub use producer::COPY_HEADER;
 pub use publication::Halt;
-pub use redrive::Redriven;
+pub use redrive::{Copied, Redriven, copy_owed};
 
 use crate::chunk::{CutTotals, JobId, Lane};
 use crate::jobs::{self, CloseFigures, Closed, OpenJob, RegisterError};

@@ -11,9 +11,12 @@ use rdkafka::producer::{BaseProducer, BaseRecord, Producer as _, ProducerContext
 use rdkafka::{ClientContext, config::FromClientConfigAndContext};
 
 use super::publication::{Halt, Sent};
-use crate::chunk::{Envelope, Lane};
+use crate::chunk::{Envelope, Lane, Origin};
 use crate::kafka;
 use crate::settings::{IngestSettings, KafkaSettings};
+
+/// A message that has this header is a copy of an owed chunk, which was on the lane before.
+pub const COPY_HEADER: &str = "copy";
 
 /// One producer of a process; all its jobs share it.
 pub struct ChunkProducer {
@@ -85,9 +88,12 @@ impl ChunkProducer {
         let seq = envelope.id.seq.to_string();
         let mut opaque = Box::new(sent);
         loop {
-            let headers = OwnedHeaders::new()
+            let mut headers = OwnedHeaders::new()
                 .insert(Header { key: "job", value: Some(&job) })
                 .insert(Header { key: "seq", value: Some(&seq) });
+            if opaque.origin == Origin::Copy {
+                headers = headers.insert(Header { key: COPY_HEADER, value: Some("true") });
+            }
             let record = BaseRecord::<'_, (), [u8], _>::with_opaque_to(&self.topic, opaque)
                 .partition(partition)
                 .payload(message)

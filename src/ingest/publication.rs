@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::sync::{Arc, Condvar, Mutex, MutexGuard};
 use std::time::Duration;
 
-use crate::chunk::{ChunkId, Seq};
+use crate::chunk::{ChunkId, Origin, Seq};
 use crate::ledger::JobState;
 
 /// Shared by the thread that cuts, Kafka's delivery reports and the keeper of the lease.
@@ -49,6 +49,7 @@ struct Ledger {
 pub struct Sent {
     pub publication: Arc<Publication>,
     pub chunk: ChunkId,
+    pub origin: Origin,
     /// Of the message.
     pub bytes: u64,
 }

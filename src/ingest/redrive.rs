@@ -1,5 +1,6 @@
 //! Copies chunks that a job owes from where they stand in their lane to the lane's end, to be judged and loaded anew.
 
+use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
@@ -11,11 +12,10 @@ use rdkafka::{Offset, TopicPartitionList};
 use super::producer::ChunkProducer;
 use super::publication::{Publication, PublicationLimits, Sent};
 use super::{Ingest, IngestError};
-use crate::chunk::{ChunkId, Envelope, JobId, Lane};
-use crate::jobs::{self, Publishing, Resumed};
+use crate::chunk::{ChunkId, Delivery, Envelope, JobId, Lane, Origin};
+use crate::jobs::{self, ChangeError, Publishing, Resumed};
 use crate::kafka;
-use crate::load::Delivery;
-use crate::settings::KafkaSettings;
+use crate::settings::{KafkaSettings, Settings};
 
 /// What became of a job's owed chunks.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -29,9 +29,11 @@ pub struct Redriven {
 
 /// Chunks that were copied, and those that were not there.
 #[derive(Default)]
-struct Copied {
-    copied: Vec<ChunkId>,
-    gone: Vec<ChunkId>,
+pub struct Copied {
+    pub copied: Vec<ChunkId>,
+    pub gone: Vec<ChunkId>,
+    /// Of the copies, by partition.
+    pub last_offsets: BTreeMap<i32, i64>,
 }
 
 /// How long one message may take to arrive from a broker that has it.
@@ -45,29 +47,36 @@ impl Ingest {
     pub async fn redrive(&self, job: JobId) -> Result<Redriven, IngestError> {
         self.producer_of(job).await?;
         let Resumed { owed, publishing } = jobs::resume(&self.pool, job).await?;
-        let mut all = Copied::default();
-        for lane in Lane::ALL {
-            let topic = self.settings.kafka.lane_topic(lane);
-            let of_lane: Vec<_> = owed.iter().filter(|(_, delivery)| *delivery.topic == *topic).cloned().collect();
-            if !of_lane.is_empty() {
-                let Copied { copied, gone } = self.copy(lane, of_lane).await?;
-                all.copied.extend(copied);
-                all.gone.extend(gone);
+        let copied = match self.copy(job, owed).await {
+            Ok(copied) => copied,
+            Err(error) => {
+                // Whoever comes next sends them; if this fails too, the steward finds that no copy came.
+                jobs::send_anew(&self.pool, job).await.ok();
+                return Err(error);
             }
+        };
+        jobs::copied(&self.pool, job, &copied.last_offsets).await.map_err(ChangeError::from)?;
+        if !copied.gone.is_empty() {
+            let mut connection = self.pool.acquire().await.map_err(ChangeError::from)?;
+            jobs::lose(&mut connection, job, &copied.gone).await?;
         }
-        if !all.gone.is_empty() {
-            jobs::lose(&self.pool, job, all.gone.len()).await?;
-        }
-        Ok(Redriven { copied: all.copied, gone: all.gone, publishing })
+        Ok(Redriven { copied: copied.copied, gone: copied.gone, publishing })
     }
 
-    async fn copy(&self, lane: Lane, owed: Vec<(ChunkId, Delivery)>) -> Result<Copied, IngestError> {
-        let producer = self.producer(lane).await?;
+    async fn copy(&self, job: JobId, owed: Vec<(ChunkId, Delivery)>) -> Result<Copied, IngestError> {
+        let producer = self.producer_of(job).await?;
         let kafka = self.settings.kafka.clone();
         let in_flight = self.settings.ingest.in_flight_bytes as u64;
         let copy = move || copy_to_end(&kafka, &producer, in_flight, owed);
         tokio::task::spawn_blocking(copy).await.map_err(IngestError::Panicked)?
     }
+}
+
+/// As [`Ingest::redrive`] copies, for whoever has taken the chunks from the job. Blocks.
+pub fn copy_owed(settings: &Settings, lane: Lane, owed: Vec<(ChunkId, Delivery)>) -> Result<Copied, IngestError> {
+    let producer = ChunkProducer::connect(&settings.kafka, &settings.ingest, lane, FETCH_PATIENCE)
+        .map_err(|error| IngestError::Kafka(kafka::describe(&error, &settings.kafka)))?;
+    copy_to_end(&settings.kafka, &producer, settings.ingest.in_flight_bytes as u64, owed)
 }
 
 fn copy_to_end(
@@ -82,6 +91,10 @@ fn copy_to_end(
     let mut reader = LaneReader::new(settings).map_err(failed)?;
     let mut found = Copied::default();
     for (chunk, delivery) in owed {
+        if *delivery.topic != *producer.topic() {
+            found.gone.push(chunk);
+            continue;
+        }
         match reader.read(&delivery).map_err(failed)? {
             // What stands there now may be another message: the topic was made anew.
             Some(envelope) if envelope.id == chunk => {
@@ -91,7 +104,7 @@ fn copy_to_end(
             _ => found.gone.push(chunk),
         }
     }
-    publication.drain()?;
+    found.last_offsets = publication.drain()?;
     Ok(found)
 }
 
@@ -100,7 +113,7 @@ fn send(producer: &ChunkProducer, publication: &Arc<Publication>, envelope: &Env
     envelope.encode(&mut message);
     let bytes = message.len() as u64;
     publication.admit(bytes, 0)?;
-    let sent = Sent { publication: publication.clone(), chunk: envelope.id, bytes };
+    let sent = Sent { publication: publication.clone(), chunk: envelope.id, origin: Origin::Copy, bytes };
     Ok(producer.send(envelope, &message, sent)?)
 }
 

@@ -5,8 +5,9 @@ use std::path::PathBuf;
 use sqlx::{FromRow, PgPool};
 
 use super::SourceIdentity;
+use super::owed::Cause;
 use super::report::report;
-use crate::chunk::{JobId, Lane, TokenHash};
+use crate::chunk::{Delivery, JobId, Lane, TokenHash};
 use crate::ledger::JobState;
 use crate::report::Report;
 
@@ -45,8 +46,7 @@ pub struct JobDetail {
     /// Seqs that are not loaded, as ranges, inclusive: what an incomplete job lacks, what a loading one waits for.
     /// Empty until the publisher has closed the job.
     pub missing: Vec<(u32, u32)>,
-    /// seq, reason
-    pub owed: Vec<(u32, String)>,
+    pub owed: Vec<OwedChunk>,
     pub notes: Vec<(jiff::Timestamp, String)>,
     pub registered_at: jiff::Timestamp,
     pub closed_at: Option<jiff::Timestamp>,
@@ -54,6 +54,15 @@ pub struct JobDetail {
     pub lane: String,
     pub publisher: Option<String>,
     pub registered_by: String,
+}
+
+/// A chunk that is set aside, and where it stands.
+#[derive(Debug, Clone)]
+pub struct OwedChunk {
+    pub seq: u32,
+    pub delivery: Delivery,
+    pub cause: Cause,
+    pub reason: String,
 }
 
 /// Microseconds since 1970, as every query here gives its times.
@@ -248,13 +257,30 @@ pub(crate) async fn missing(connection: &mut sqlx::PgConnection, job: JobId) -> 
     Ok(gaps.into_iter().map(|(first, last)| (first.cast_unsigned(), last.cast_unsigned())).collect())
 }
 
-async fn owed(pool: &PgPool, job: JobId) -> Result<Vec<(u32, String)>, sqlx::Error> {
-    let rows: Vec<(i32, String)> =
-        sqlx::query_as("select seq, reason from fabric.owed_chunks where job_id = $1 order by seq")
-            .bind(job.0)
-            .fetch_all(pool)
-            .await?;
-    Ok(rows.into_iter().map(|(seq, reason)| (seq.cast_unsigned(), reason)).collect())
+async fn owed(pool: &PgPool, job: JobId) -> Result<Vec<OwedChunk>, sqlx::Error> {
+    let rows: Vec<(i32, String, i32, i64, bool, String)> = sqlx::query_as(
+        r#"select seq, topic, partition, "offset", cause = 'worker', reason
+             from fabric.owed_chunks where job_id = $1 order by seq"#,
+    )
+    .bind(job.0)
+    .fetch_all(pool)
+    .await?;
+    let owed = |(seq, topic, partition, offset, by_worker, reason): (i32, String, _, _, _, _)| OwedChunk {
+        seq: seq.cast_unsigned(),
+        delivery: Delivery { topic: topic.into(), partition, offset },
+        cause: if by_worker { Cause::Worker } else { Cause::Target },
+        reason,
+    };
+    Ok(rows.into_iter().map(owed).collect())
+}
+
+/// Ranges of seqs, for people: `4-5, 9`, at most ten of them.
+pub(crate) fn named(ranges: &[(u32, u32)]) -> String {
+    let name = |(first, last): &(u32, u32)| {
+        if first == last { first.to_string() } else { format!("{first}-{last}") }
+    };
+    let named: Vec<String> = ranges.iter().take(10).map(name).collect();
+    format!("{}{}", named.join(", "), if ranges.len() > 10 { ", …" } else { "" })
 }
 
 async fn notes(pool: &PgPool, job: JobId) -> Result<Vec<(jiff::Timestamp, String)>, sqlx::Error> {

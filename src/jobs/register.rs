@@ -334,7 +334,7 @@ async fn open(
             set lease_until = clock_timestamp() + $2 * interval '1 second', publisher = $3,
                 reason = case when $4 then reason end,
                 chunks = null, records = null, bytes = null, headers = null, blanks = null, last_offsets = null,
-                closed_at = null
+                copied_offsets = null, closed_at = null
           where job_id = $1
          returning feed, feed_version, lane, cutter_version, chunk_bytes, record_bytes",
     )

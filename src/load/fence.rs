@@ -8,6 +8,7 @@ use sqlx::{AssertSqlSafe, PgConnection, PgPool, Row as _};
 use super::JudgedChunk;
 use super::evict::evict_blockers;
 use super::faults::answer;
+use super::gate::Tries;
 use super::sql::{bytes_literal, literal};
 use crate::feed::Severity;
 use crate::ledger::Fence;
@@ -15,6 +16,9 @@ use crate::settings::LoadSettings;
 
 /// How often a waiting fence looks for a frozen loader that it waits for.
 const LOOK_INTERVAL: Duration = Duration::from_millis(500);
+
+/// How long the chunk that tries a target at fault waits for its locks: others need its loader.
+const TRY_LOCK_TIMEOUT: Duration = Duration::from_millis(250);
 
 /// What the fence said.
 pub(super) struct Opened {
@@ -39,7 +43,7 @@ pub(super) fn counts_literal<K: AsRef<str> + Ord + serde::Serialize>(counts: &BT
 }
 
 /// One simple query: parameters would cost a round trip of their own for each statement.
-fn statement(chunks: &[&JudgedChunk], load: &LoadSettings, loader: &str) -> String {
+fn statement(chunks: &[&JudgedChunk], load: &LoadSettings, loader: &str, tries: Tries) -> String {
     let mut text = format!(
         "begin isolation level read committed;
          set local lock_timeout = {lock_timeout};
@@ -48,6 +52,10 @@ fn statement(chunks: &[&JudgedChunk], load: &LoadSettings, loader: &str) -> Stri
     );
     for chunk in chunks {
         text.push_str(&question(chunk, loader));
+    }
+    if tries == Tries::AtFault {
+        let target_locks = load.lock_timeout.min(TRY_LOCK_TIMEOUT).as_millis();
+        text.push_str(&format!("set local lock_timeout = {target_locks};"));
     }
     text.push_str("savepoint chunk");
     text
@@ -88,9 +96,10 @@ pub(super) async fn open(
     chunks: &[&JudgedChunk],
     load: &LoadSettings,
     loader: &str,
+    tries: Tries,
 ) -> Result<Vec<Opened>, sqlx::Error> {
     let (began, patience) = (Instant::now(), load.evict_after + 2 * load.lock_timeout);
-    let text = statement(chunks, load, loader);
+    let text = statement(chunks, load, loader, tries);
     loop {
         let asked = tokio::select! {
             asked = sqlx::raw_sql(AssertSqlSafe(text.clone())).fetch_all(&mut *connection) => asked,

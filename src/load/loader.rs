@@ -7,9 +7,11 @@ use sqlx::{PgConnection, PgPool};
 
 use super::encode::KeepSource;
 use super::faults::{FaultClass, answer, classify_error};
-use super::held::{Held, Patience};
+use super::gate::{Pass, Patience, Tries};
 use super::transaction::{TransactionFault, rollback, together, transact};
+use super::watch::Watch;
 use super::{JudgedChunk, Outcome, fence};
+use crate::chunk::JobId;
 use crate::jobs::{self, ChangeError};
 use crate::ledger::Fence;
 use crate::postgres;
@@ -32,7 +34,6 @@ pub struct Loader {
     session: Option<Session>,
     /// For what must be done while, or after, the session's own transaction cannot.
     aside: PgPool,
-    held: Held,
     /// Chunks that are still loaded one by one, since some that were loaded together had to be undone.
     apart: usize,
 }
@@ -60,7 +61,6 @@ impl Loader {
             name: name.to_owned(),
             session: None,
             aside: postgres::pool(&aside, "fabric aside").map_err(failed)?,
-            held: Held::default(),
             apart: 0,
         };
         loader.session = Some(loader.open_session().await.map_err(failed)?);
@@ -73,63 +73,67 @@ impl Loader {
         Ok(Session { connection, pid })
     }
 
-    /// Loads chunks of one feed version: all in one transaction, which spares Postgres and the network the most of what
-    /// a chunk costs beside its rows; or each in its own, where one of them meets anything out of the ordinary. Answers
-    /// for each, in their order.
-    pub async fn load_all(&mut self, chunks: &[&JudgedChunk]) -> Vec<Result<Outcome, LoadError>> {
-        if chunks.len() > 1 && self.apart == 0 {
-            let attempted = tokio::time::timeout(TRANSACTION_LIMIT, self.attempt_together(chunks)).await;
-            match attempted.unwrap_or_else(|_| Err(unanswered(chunks[0]))) {
-                Ok(Some(outcomes)) => return outcomes.into_iter().map(Ok).collect(),
-                Ok(None) => self.apart = APART,
-                Err(error) => return vec![Err(error); chunks.len()],
-            }
+    /// Loads chunks of one feed version in one transaction, which spares Postgres and the network the most of what a
+    /// chunk costs beside its rows. An outcome for each, in their order; `None`: nothing was committed, since one of them
+    /// met anything out of the ordinary, and they are to be loaded one by one.
+    pub async fn load_together(&mut self, chunks: &[(&JudgedChunk, &Pass)]) -> Result<Option<Vec<Outcome>>, LoadError> {
+        let mut sound = chunks.iter().all(|(_, pass)| pass.tries() == Tries::Sound);
+        sound &= chunks.len() > 1 && self.apart == 0;
+        let (Some(first), true) = (chunks.first(), sound) else { return Ok(None) };
+        let attempted = tokio::time::timeout(TRANSACTION_LIMIT, self.attempt_together(chunks)).await;
+        let outcomes = attempted.unwrap_or_else(|_| Err(unanswered(first.0)))?;
+        match &outcomes {
+            Some(_) => chunks.iter().for_each(|(_, pass)| pass.passed()),
+            None => self.apart = APART,
         }
-        let mut answers = Vec::with_capacity(chunks.len());
-        for chunk in chunks {
-            answers.push(self.load(chunk).await);
-            self.apart = self.apart.saturating_sub(1);
-        }
-        answers
+        Ok(outcomes)
     }
 
-    /// `None`: undone, they are to be loaded one by one.
-    async fn attempt_together(&mut self, chunks: &[&JudgedChunk]) -> Result<Option<Vec<Outcome>>, LoadError> {
-        let first = chunks[0];
+    async fn attempt_together(&mut self, passed: &[(&JudgedChunk, &Pass)]) -> Result<Option<Vec<Outcome>>, LoadError> {
+        let (first, pass) = passed[0];
+        let chunks: Vec<&JudgedChunk> = passed.iter().map(|(chunk, _)| *chunk).collect();
+        let failed =
+            |error| LoadError { message: format!("{}: {}", first.id(), postgres::describe(&error, &self.postgres)) };
         let mut session = match self.session.take() {
             Some(session) => session,
-            None => self.open_session().await.map_err(|error| self.infrastructure(first, &error))?,
+            None => self.open_session().await.map_err(failed)?,
         };
         let Session { connection, pid } = &mut session;
-        let opened = fence::open(connection, *pid, &self.aside, chunks, &self.load, &self.name)
+        let opened = fence::open(connection, *pid, &self.aside, &chunks, &self.load, &self.name, Tries::Sound)
             .await
-            .map_err(|error| self.infrastructure(first, &error))?;
+            .map_err(failed)?;
         let mut outcomes = None;
         if opened.iter().all(|opened| opened.fence == Fence::Load) {
             let keep = opened.iter().map(|opened| keep_source(opened.rejected_before, &self.load));
-            outcomes = match together(connection, chunks, keep).await {
+            let watch = Watch { aside: &self.aside, pid: *pid, evict_after: self.load.evict_after, pass, chunk: first };
+            let transacted = tokio::select! {
+                transacted = together(connection, &chunks, keep) => transacted,
+                never = watch.run() => match never {},
+            };
+            outcomes = match transacted {
                 Ok(outcomes) => outcomes,
                 Err(fault) if classify_error(&fault.error, fault.site) == FaultClass::Infrastructure => {
-                    return Err(self.infrastructure(first, &fault.error));
+                    return Err(failed(fault.error));
                 }
                 Err(_) => None,
             };
         }
-        match outcomes {
-            Some(_) => self.held.passed(first.feed.feed.name.as_str()),
-            None => rollback(connection).await.map_err(|error| self.infrastructure(first, &error))?,
+        if outcomes.is_none() {
+            rollback(connection).await.map_err(failed)?;
         }
         self.session = Some(session);
         Ok(outcomes)
     }
 
     /// Loads one chunk in one transaction. After an error the connection is made anew by the next call.
-    pub async fn load(&mut self, chunk: &JudgedChunk) -> Result<Outcome, LoadError> {
-        let attempted = tokio::time::timeout(TRANSACTION_LIMIT, self.attempt(chunk)).await;
+    /// `pass`: the leave that the feed's gate gave; it hears of what the target did.
+    pub async fn load(&mut self, chunk: &JudgedChunk, pass: &Pass) -> Result<Outcome, LoadError> {
+        self.apart = self.apart.saturating_sub(1);
+        let attempted = tokio::time::timeout(TRANSACTION_LIMIT, self.attempt(chunk, pass)).await;
         attempted.unwrap_or_else(|_| Err(unanswered(chunk)))
     }
 
-    async fn attempt(&mut self, chunk: &JudgedChunk) -> Result<Outcome, LoadError> {
+    async fn attempt(&mut self, chunk: &JudgedChunk, pass: &Pass) -> Result<Outcome, LoadError> {
         let began = Instant::now();
         // Taken, and put back when it is known to be at rest: whoever drops this future drops the connection.
         let mut session = match self.session.take() {
@@ -137,7 +141,7 @@ impl Loader {
             None => self.open_session().await.map_err(|error| self.infrastructure(chunk, &error))?,
         };
         let Session { connection, pid } = &mut session;
-        let opened = fence::open(connection, *pid, &self.aside, &[chunk], &self.load, &self.name)
+        let opened = fence::open(connection, *pid, &self.aside, &[chunk], &self.load, &self.name, pass.tries())
             .await
             .map_err(|error| self.infrastructure(chunk, &error))?
             .remove(0);
@@ -146,13 +150,19 @@ impl Loader {
             self.session = Some(session);
             return self.unloaded(chunk, opened.fence).await;
         }
-        match transact(connection, chunk, keep_source(opened.rejected_before, &self.load)).await {
+        let keep = keep_source(opened.rejected_before, &self.load);
+        let watch = Watch { aside: &self.aside, pid: *pid, evict_after: self.load.evict_after, pass, chunk };
+        let transacted = tokio::select! {
+            transacted = transact(connection, chunk, keep) => transacted,
+            never = watch.run() => match never {},
+        };
+        match transacted {
             Ok(outcome) => {
-                self.held.passed(chunk.feed.feed.name.as_str());
+                pass.passed();
                 self.session = Some(session);
                 Ok(outcome)
             }
-            Err(error) => self.faulted(session, chunk, began, error).await,
+            Err(error) => self.faulted(session, chunk, pass, began, error).await,
         }
     }
 
@@ -182,24 +192,27 @@ impl Loader {
         &mut self,
         mut session: Session,
         chunk: &JudgedChunk,
+        pass: &Pass,
         began: Instant,
         fault: TransactionFault,
     ) -> Result<Outcome, LoadError> {
         let error = fault.error;
         let reason = match (classify_error(&error, fault.site), answer(&error)) {
-            (FaultClass::Feed, Some(answer)) => blame(chunk, answer.message(), answer.code()),
+            (FaultClass::Feed, Some(answer)) => {
+                let blame = blame(chunk, answer.message(), answer.code());
+                pass.at_fault(&blame);
+                blame
+            }
             (FaultClass::Held, Some(answer)) => {
-                match self.held.met(chunk.feed.feed.name.as_str(), began, Instant::now()) {
-                    Patience::Park(lasted) => format!(
-                        "{}; that has lasted {} s. Resume the job once it is over.",
-                        blame(chunk, answer.message(), answer.code()),
-                        lasted.as_secs()
-                    ),
+                let blame = blame(chunk, answer.message(), answer.code());
+                match pass.held(began, &blame) {
+                    Patience::Park(lasted) => format!("{blame} (it has lasted {} s)", lasted.as_secs()),
                     Patience::Retry => return Err(self.infrastructure(chunk, &error)),
                 }
             }
             _ => return Err(self.infrastructure(chunk, &error)),
         };
+        let reason = with_advice(&reason, chunk.job);
         rollback(&mut session.connection).await.map_err(|error| self.infrastructure(chunk, &error))?;
         jobs::park(&mut session.connection, chunk.id(), &chunk.delivery, &reason)
             .await
@@ -227,7 +240,7 @@ fn keep_source(rejected_before: u64, load: &LoadSettings) -> KeepSource {
 }
 
 /// Why a target cannot take its feed, and what mends it.
-fn blame(chunk: &JudgedChunk, said: &str, sqlstate: &str) -> String {
+pub(super) fn blame(chunk: &JudgedChunk, said: &str, sqlstate: &str) -> String {
     let target = &chunk.feed.feed.target;
     let mend = match sqlstate {
         "42P01" | "42703" | "3F000" | "22P03" | "22P04" => {
@@ -238,8 +251,10 @@ fn blame(chunk: &JudgedChunk, said: &str, sqlstate: &str) -> String {
         "53100" => "make room on the server's disk",
         _ => "mend it",
     };
-    format!(
-        "target {}.{} cannot take records: {said} (SQLSTATE {sqlstate}): {mend}, then `fabric jobs resume {}`",
-        target.schema, target.table, chunk.job
-    )
+    format!("target {}.{} cannot take records: {said} (SQLSTATE {sqlstate}): {mend}", target.schema, target.table)
+}
+
+/// What comes after the target is mended.
+pub(super) fn with_advice(reason: &str, job: JobId) -> String {
+    format!("{reason}; then the job goes on by itself, at once by `fabric jobs resume {job}`")
 }

@@ -1,41 +1,38 @@
 //! Turns a judged chunk into one Postgres transaction: fence, COPY of the good, COPY of the rejects, commit.
 
+mod aside;
 pub mod encode;
 mod evict;
 mod faults;
 mod fence;
-mod held;
+mod gate;
 mod loader;
 mod reread;
 mod slow;
 mod sql;
 mod target;
 mod transaction;
+mod watch;
 
 use std::sync::Arc;
 
+pub use aside::set_aside;
 pub use evict::{Evicted, LOADER_NAME, evict_blockers};
 pub use faults::{FaultClass, Site, classify};
+pub use gate::{Aside, Entry, Gates, Pass, Standing};
 pub use loader::{LoadError, Loader};
-pub use target::{TargetError, ensure_target};
+pub use target::{TargetError, ensure_target, probe_target};
 
-use crate::chunk::{Chunk, ChunkId, JobId, TokenHash};
+use crate::chunk::{Chunk, ChunkId, Delivery, JobId, Origin, TokenHash};
 use crate::config::FeedVersion;
 use crate::rules::Verdict;
-
-/// Where a message stood.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Delivery {
-    pub topic: Arc<str>,
-    pub partition: i32,
-    pub offset: i64,
-}
 
 /// A chunk that has been judged and encoded, ready to load.
 pub struct JudgedChunk {
     pub job: JobId,
     pub token: TokenHash,
     pub delivery: Delivery,
+    pub origin: Origin,
     /// CRC-32C as the message stated it; the fence tells a repeated seq with other bytes by it.
     pub crc: u32,
     pub feed: Arc<FeedVersion>,
@@ -67,6 +64,10 @@ pub enum Outcome {
     Unknown,
     /// The target is at fault: the chunk is recorded as owed and its job parked.
     Parked {
+        reason: String,
+    },
+    /// The target is held for now: the chunk is recorded as owed, its job goes on.
+    Owed {
         reason: String,
     },
 }

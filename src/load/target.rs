@@ -2,8 +2,11 @@
 
 mod check;
 mod create;
+mod probe;
 
 use sqlx::{Connection as _, PgConnection};
+
+pub use probe::probe_target;
 
 use super::sql;
 use crate::feed::Feed;

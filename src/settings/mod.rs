@@ -97,6 +97,8 @@ pub struct LoadSettings {
 pub struct StewardSettings {
     /// Between two rounds while jobs are live.
     pub interval: Duration,
+    /// Before a target at fault is tried for the first time; later waits grow from it, to 30 times as long.
+    pub probe_interval: Duration,
 }
 
 #[derive(Debug, Clone)]
@@ -142,7 +144,7 @@ impl Default for Settings {
                 kept_rejects: 1_000_000,
                 together: 4,
             },
-            steward: StewardSettings { interval: Duration::from_millis(200) },
+            steward: StewardSettings { interval: Duration::from_millis(200), probe_interval: Duration::from_secs(1) },
             log: LogSettings { filter: "info".into(), json: false },
         }
     }

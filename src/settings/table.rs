@@ -127,6 +127,8 @@ pub static SPECS: &[Spec] = &[
         "Chunks of one feed in one transaction, at most, where several wait"),
     spec!("steward.interval", "FABRIC_STEWARD_INTERVAL", Time(steward.interval), Between(10, HOUR), Open,
         "Between two rounds while jobs are live"),
+    spec!("steward.probe_interval", "FABRIC_STEWARD_PROBE_INTERVAL", Time(steward.probe_interval), Between(10, HOUR), Open,
+        "Before a target at fault is tried again; then up to 30 times as long"),
     spec!("log.filter", "FABRIC_LOG", Text(log.filter), Text, Open,
         "What is logged: info, or fabric=debug,rdkafka=warn"),
     spec!("log.json", "FABRIC_LOG_JSON", Switch(log.json), Any, Open,

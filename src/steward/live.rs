@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use sqlx::types::Json;
 use sqlx::{FromRow, PgConnection};
 
-use crate::chunk::JobId;
+use crate::chunk::{JobId, Lane};
 use crate::jobs::read_state;
 use crate::ledger::{JobState, Stated, Totals};
 
@@ -19,17 +19,34 @@ pub(super) struct LiveJob {
     pub reason: Option<String>,
     /// `None` until the publisher has closed the job.
     pub stated: Option<Stated>,
+    pub lane: Lane,
     pub topic: Option<String>,
+    /// Of its last chunk on each partition, copies of owed ones included.
     pub last_offsets: BTreeMap<i32, i64>,
     pub alerted: Vec<i32>,
     /// By the server's clock.
     pub lease_expired: bool,
-    pub owed: u64,
-    /// Seconds since the youngest owed chunk was last sent or owed; 0 where none is.
-    pub owed_for: f64,
+    pub owed: Owed,
     /// Sums as the job's row has them.
     pub stored_chunks: u64,
     pub totals: Totals,
+}
+
+/// Chunks that a job owes.
+#[derive(Debug, Clone, Copy, Default)]
+pub(super) struct Owed {
+    pub chunks: u64,
+    /// Of them, those that a copy is on its way of.
+    pub sent: u64,
+    /// Of them, those that killed their workers.
+    pub quarantined: u64,
+}
+
+impl Owed {
+    /// To be sent again once their target takes records.
+    pub fn to_send(self) -> u64 {
+        self.chunks - self.sent - self.quarantined
+    }
 }
 
 #[derive(FromRow)]
@@ -43,10 +60,13 @@ struct Row {
     stated_records: Option<i64>,
     topic: Option<String>,
     last_offsets: Option<Json<BTreeMap<i32, i64>>>,
+    copied_offsets: Option<Json<BTreeMap<i32, i64>>>,
+    lane: String,
     alerted: Vec<i32>,
     lease_expired: bool,
     owed: i64,
-    owed_for: f64,
+    owed_sent: i64,
+    quarantined: i64,
     chunks_loaded: i32,
     sum_chunks: i64,
     sum_end: i64,
@@ -57,11 +77,22 @@ struct Row {
     sum_blanks: i64,
 }
 
+type Offsets = Option<Json<BTreeMap<i32, i64>>>;
+
+fn latest(published: Offsets, copied: Offsets) -> BTreeMap<i32, i64> {
+    let mut latest = published.map(|offsets| offsets.0).unwrap_or_default();
+    for (partition, offset) in copied.map(|offsets| offsets.0).unwrap_or_default() {
+        let last = latest.entry(partition).or_insert(offset);
+        *last = offset.max(*last);
+    }
+    latest
+}
+
 /// Every live job, oldest first; or the one that is asked for.
 pub(super) async fn read(connection: &mut PgConnection, only: Option<JobId>) -> Result<Vec<LiveJob>, sqlx::Error> {
     let rows: Vec<Row> = sqlx::query_as(
         "select j.job_id, feed, feed_version, state, reason, chunks, j.records as stated_records, topic, last_offsets,
-                alerted, coalesce(lease_until < clock_timestamp(), true) as lease_expired, o.owed, o.owed_for,
+                copied_offsets, lane, alerted, coalesce(lease_until < clock_timestamp(), true) as lease_expired, o.*,
                 chunks_loaded, l.*
            from fabric.jobs j
           cross join lateral (
@@ -71,8 +102,8 @@ pub(super) async fn read(connection: &mut PgConnection, only: Option<JobId>) -> 
                        coalesce(sum(blanks), 0)::bigint as sum_blanks
                   from fabric.chunk_ledger l where l.job_id = j.job_id) l
           cross join lateral (
-                select count(*) as owed,
-                       coalesce(extract(epoch from clock_timestamp() - max(owed_since)), 0)::float8 as owed_for
+                select count(*) as owed, count(*) filter (where cause = 'target' and sent_at is not null) as owed_sent,
+                       count(*) filter (where cause = 'worker') as quarantined
                   from fabric.owed_chunks o where o.job_id = j.job_id) o
           where state in ('registered', 'publishing', 'loading', 'reconciling', 'parked', 'stopping', 'stalled',
                           'incomplete')
@@ -102,11 +133,16 @@ impl TryFrom<Row> for LiveJob {
             reason: row.reason,
             stated,
             topic: row.topic,
-            last_offsets: row.last_offsets.map(|offsets| offsets.0).unwrap_or_default(),
+            lane: Lane::parse(&row.lane)
+                .ok_or_else(|| sqlx::Error::Decode(format!("there is no lane {}", row.lane).into()))?,
+            last_offsets: latest(row.last_offsets, row.copied_offsets),
             alerted: row.alerted,
             lease_expired: row.lease_expired,
-            owed: row.owed.cast_unsigned(),
-            owed_for: row.owed_for,
+            owed: Owed {
+                chunks: row.owed.cast_unsigned(),
+                sent: row.owed_sent.cast_unsigned(),
+                quarantined: row.quarantined.cast_unsigned(),
+            },
             stored_chunks: u64::from(row.chunks_loaded.cast_unsigned()),
             totals: Totals {
                 chunks: row.sum_chunks.cast_unsigned(),

@@ -120,8 +120,14 @@ impl LostChunks {
 
     fn stuck(&mut self, live: &[LiveJob], now: Instant) -> Vec<Question> {
         let waits = |job: &&LiveJob| {
-            job.state == JobState::Loading
-                && job.stated.is_some_and(|stated| job.totals.chunks + job.owed < stated.chunks)
+            // Of owed chunks only those are to come that were sent again.
+            let set_aside = job.owed.chunks - job.owed.sent;
+            let lacks = job.stated.is_some_and(|stated| job.totals.chunks + set_aside < stated.chunks);
+            match job.state {
+                JobState::Loading => lacks,
+                JobState::Parked => lacks && job.owed.sent > 0,
+                _ => false,
+            }
         };
         let waiting: Vec<&LiveJob> = live.iter().filter(waits).collect();
         self.seen.retain(|job, _| waiting.iter().any(|waiting| waiting.job == *job));

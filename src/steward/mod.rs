@@ -7,6 +7,7 @@ mod election;
 mod live;
 mod lost;
 mod outbox;
+mod owed;
 mod partitions;
 mod round;
 
@@ -17,6 +18,7 @@ use tokio::time::{Instant, sleep, timeout};
 use crate::retry::Waits;
 use crate::settings::Settings;
 use crate::shutdown::Shutdown;
+use round::Pace;
 
 pub use election::{SEAT, Seat};
 
@@ -33,6 +35,8 @@ pub enum StewardError {
 const CANDIDATE_WAIT: Duration = Duration::from_millis(700);
 /// Between two rounds while no job is live: also the heartbeat that keeps the seat.
 const IDLE_WAIT: Duration = Duration::from_millis(800);
+/// Between two rounds while a job is about to end: a load of a second should not wait a fifth of one to be told of.
+const ENDING_WAIT: Duration = Duration::from_millis(20);
 /// A round that takes longer talks to a server that does not answer: it gives up the connection.
 const ROUND_LIMIT: Duration = Duration::from_secs(20);
 
@@ -84,15 +88,16 @@ async fn lead(mut seat: Seat, settings: &Settings, outbox: &mut outbox::Outbox) 
     loop {
         let began = Instant::now();
         let work = async {
-            let live = rounds.work(seat.connection()).await?;
+            let pace = rounds.work(seat.connection()).await?;
             outbox.work(seat.connection()).await?;
-            Ok::<_, sqlx::Error>(live)
+            Ok::<_, sqlx::Error>(pace)
         };
-        let live = timeout(ROUND_LIMIT, work).await.map_err(|_| silent())??;
+        let pace = timeout(ROUND_LIMIT, work).await.map_err(|_| silent())??;
         // Long sums make rounds rarer; the seat's timeout bounds how rare.
-        let wait = match live {
-            0 => IDLE_WAIT,
-            _ => settings.steward.interval.max(began.elapsed()).min(IDLE_WAIT),
+        let wait = match pace {
+            Pace::Idle => IDLE_WAIT,
+            Pace::Working => settings.steward.interval.max(began.elapsed()).min(IDLE_WAIT),
+            Pace::Ending => ENDING_WAIT.max(5 * began.elapsed()).min(settings.steward.interval),
         };
         sleep(wait).await;
     }

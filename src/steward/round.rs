@@ -8,16 +8,37 @@ use tokio::time::Instant;
 
 use super::live::{LiveJob, read};
 use super::lost::LostChunks;
-use super::partitions;
+use super::owed::OwedChunks;
+use super::{owed, partitions};
 use crate::chunk::JobId;
 use crate::feed::{Feed, Threshold, ThresholdAction};
 use crate::jobs::{self, Reason};
 use crate::ledger::{JobState, Judgement, Move, Terms, crossings, judge};
 use crate::settings::{PostgresSettings, Settings};
 
-/// Chunks that somebody resumed should be loaded again by then, else the job is parked again.
-const OWED_PATIENCE_SECONDS: f64 = 60.0;
 const PARTITIONS_EVERY: Duration = Duration::from_secs(60);
+
+/// How soon another round is due.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub(super) enum Pace {
+    /// No job is at work.
+    Idle,
+    Working,
+    /// A job lacks only its last few chunks: somebody waits for its end.
+    Ending,
+}
+
+/// A job that lacks no more chunks than this is about to end.
+const LAST_CHUNKS: u64 = 32;
+
+fn pace(job: &LiveJob) -> Pace {
+    let missing = job.stated.map(|stated| stated.chunks.saturating_sub(job.totals.chunks));
+    match job.state {
+        JobState::Incomplete | JobState::Parked | JobState::Stalled => Pace::Idle,
+        _ if missing.is_some_and(|missing| missing <= LAST_CHUNKS) && job.owed.chunks == 0 => Pace::Ending,
+        _ => Pace::Working,
+    }
+}
 
 /// What a leader remembers between rounds. Nothing that a successor could not find out again.
 pub(super) struct Rounds {
@@ -25,6 +46,7 @@ pub(super) struct Rounds {
     /// By name and version, which never change; `None` where this release cannot read the definition.
     feeds: HashMap<(String, i32), Option<Feed>>,
     lost: LostChunks,
+    owed: OwedChunks,
     partitions_made: Option<Instant>,
 }
 
@@ -34,12 +56,13 @@ impl Rounds {
             postgres: settings.postgres.clone(),
             feeds: HashMap::new(),
             lost: LostChunks::new(&settings.kafka),
+            owed: OwedChunks::new(settings),
             partitions_made: None,
         }
     }
 
-    /// Answers how many jobs are at work.
-    pub(super) async fn work(&mut self, connection: &mut PgConnection) -> Result<usize, sqlx::Error> {
+    /// Answers how soon another round is due.
+    pub(super) async fn work(&mut self, connection: &mut PgConnection) -> Result<Pace, sqlx::Error> {
         if self.partitions_made.is_none_or(|made| made.elapsed() > PARTITIONS_EVERY) {
             partitions::make(connection).await?;
             self.partitions_made = Some(Instant::now());
@@ -47,11 +70,13 @@ impl Rounds {
         let live = read(connection, None).await?;
         let missing = self.lost.look(&live).await;
         for job in &live {
+            if job.owed.chunks > 0 {
+                owed::forget_loaded(connection, job.job).await?;
+            }
             self.look_after(connection, job, missing.contains(&job.job)).await?;
         }
-        let at_work =
-            |job: &&LiveJob| !matches!(job.state, JobState::Incomplete | JobState::Parked | JobState::Stalled);
-        Ok(live.iter().filter(at_work).count())
+        self.owed.look(&live, &self.feeds).await;
+        Ok(live.iter().map(pace).max().unwrap_or(Pace::Idle))
     }
 
     async fn look_after(
@@ -216,13 +241,13 @@ async fn wait(connection: &mut PgConnection, job: &LiveJob, missing: bool) -> Re
             let reason = "its publisher's lease ran out; `fabric ingest` of the same file goes on with it";
             change(connection, job, &[(Move::LeaseExpired, Reason::Because(reason))]).await?;
         }
+        JobState::Loading | JobState::Parked if missing && job.owed.sent > 0 => {
+            // Copies that were on their way were consumed or deleted, and their chunks are owed all the same.
+            jobs::send_anew(&mut *connection, job.job).await?;
+        }
         JobState::Loading if missing => {
             let reason = name_missing(connection, job.job).await?;
             change(connection, job, &[(Move::ChunksLost, Reason::Because(&reason))]).await?;
-        }
-        JobState::Loading if job.owed > 0 && job.owed_for > OWED_PATIENCE_SECONDS => {
-            let reason = format!("{} chunks are still owed: `fabric jobs resume {}`", job.owed, job.job);
-            change(connection, job, &[(Move::Park, Reason::Because(&reason))]).await?;
         }
         _ => {}
     }
@@ -233,14 +258,9 @@ async fn wait(connection: &mut PgConnection, job: &LiveJob, missing: bool) -> Re
 async fn name_missing(connection: &mut PgConnection, job: JobId) -> Result<String, sqlx::Error> {
     let ranges = jobs::missing(connection, job).await?;
     let count: u64 = ranges.iter().map(|(first, last)| u64::from(last - first) + 1).sum();
-    let name = |(first, last): &(u32, u32)| {
-        if first == last { first.to_string() } else { format!("{first}-{last}") }
-    };
-    let named: Vec<String> = ranges.iter().take(10).map(name).collect();
-    let more = if ranges.len() > 10 { ", …" } else { "" };
     Ok(format!(
-        "chunks are missing ({count}): {}{more}; no lane holds them any more. `fabric ingest --resume {job}` sends them again",
-        named.join(", ")
+        "chunks are missing ({count}): {}; no lane holds them any more. `fabric ingest --resume {job}` sends them again",
+        jobs::named(&ranges)
     ))
 }
 

@@ -2,10 +2,10 @@
 
 use std::sync::{Arc, Mutex, PoisonError};
 
-use crate::chunk::Envelope;
+use crate::chunk::{Delivery, Envelope, Origin};
 use crate::config::FeedVersion;
+use crate::load::JudgedChunk;
 use crate::load::encode::RowEncoder;
-use crate::load::{Delivery, JudgedChunk};
 use crate::record::{Columns, HeaderFault};
 use crate::rules::{Reject, Scratch};
 
@@ -63,6 +63,7 @@ pub fn judge(
     envelope: Envelope,
     feed: Arc<FeedVersion>,
     delivery: Delivery,
+    origin: Origin,
     buffers: &Buffers,
 ) -> Result<JudgedChunk, HeaderFault> {
     let Envelope { id, token, crc, chunk } = envelope;
@@ -76,5 +77,5 @@ pub fn judge(
     });
     encoder.finish(&mut rows);
     buffers.give_scratch(scratch);
-    Ok(JudgedChunk { job: id.job, token: token.hash(), delivery, crc, feed, chunk, verdict, rows })
+    Ok(JudgedChunk { job: id.job, token: token.hash(), delivery, origin, crc, feed, chunk, verdict, rows })
 }

@@ -3,7 +3,8 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use tracing::{error, warn};
+use rdkafka::message::Headers as _;
+use tracing::{debug, error, warn};
 
 use super::assignment::Ticket;
 use super::dead_letters::{DeadLetters, Reason};
@@ -12,10 +13,11 @@ use super::loaders::Loaders;
 use super::message::ChunkMessage;
 use super::plans::{Found, Plans};
 use super::pool::{Panicked, Pool};
-use crate::chunk::{ChunkId, Envelope, EnvelopeError, JobId, Token};
+use crate::chunk::{ChunkId, Delivery, Envelope, EnvelopeError, JobId, Origin, Token};
 use crate::config::FeedVersion;
+use crate::ingest::COPY_HEADER;
 use crate::ledger::Finish;
-use crate::load::{Delivery, JudgedChunk, Outcome};
+use crate::load::{JudgedChunk, Outcome};
 use crate::record::HeaderFault;
 use crate::retry::Waits;
 
@@ -130,6 +132,7 @@ impl LaneWorks {
             offset: ticket.offset,
         };
         let buffers = Arc::clone(&self.buffers);
+        let origin = origin(message);
         let first = std::sync::Mutex::new(Some(envelope));
         let judged = self.working(message, move |message| {
             // A second try decodes the message again: the first one's envelope went down with it.
@@ -138,7 +141,7 @@ impl LaneWorks {
                 Some(envelope) => envelope,
                 None => Envelope::decode(&message.bytes()).expect("it was decoded before"),
             };
-            judge(envelope, Arc::clone(&feed), delivery.clone(), &buffers)
+            judge(envelope, Arc::clone(&feed), delivery.clone(), origin, &buffers)
         });
         match judged.await {
             Ok(Ok(judged)) => Ok(judged),
@@ -193,8 +196,9 @@ fn settle(id: ChunkId, outcome: Outcome) -> Result<Finish, Stop> {
     match outcome {
         Outcome::Loaded { .. } | Outcome::Already => Ok(Finish::InLedger(id)),
         Outcome::Stopped => Ok(Finish::Elsewhere),
-        Outcome::Parked { reason } => {
-            warn!(chunk = %id, reason, "a job is parked: its chunk is recorded as owed");
+        // A job that is parked by it says so itself.
+        Outcome::Parked { reason } | Outcome::Owed { reason } => {
+            debug!(chunk = %id, reason, "a chunk is recorded as owed");
             Ok(Finish::Elsewhere)
         }
         Outcome::Conflict => {
@@ -205,6 +209,13 @@ fn settle(id: ChunkId, outcome: Outcome) -> Result<Finish, Stop> {
             Err(Stop::Bury(None, Reason::new("unknown", format!("{id}: Postgres knows no such job or token any more"))))
         }
     }
+}
+
+/// As the message's headers have it; who forges them wins nothing by it.
+fn origin(message: &ChunkMessage) -> Origin {
+    let headers = message.headers.as_ref();
+    let is_copy = headers.is_some_and(|headers| headers.iter().any(|header| header.key == COPY_HEADER));
+    if is_copy { Origin::Copy } else { Origin::Publisher }
 }
 
 fn header_reason(id: ChunkId, fault: &HeaderFault) -> Reason {

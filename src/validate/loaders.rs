@@ -2,16 +2,22 @@
 
 use std::collections::VecDeque;
 use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Instant;
 
+use sqlx::PgPool;
 use tokio::sync::{Notify, oneshot};
 use tokio::task::JoinSet;
 
-use crate::load::{JudgedChunk, LoadError, Loader, Outcome};
+use crate::load::{Entry, Gates, JudgedChunk, LoadError, Loader, Outcome, Pass, set_aside};
 use crate::settings::{LoadSettings, PostgresSettings};
 
 /// Loaders at work, and the chunks that wait for them.
 pub struct Loaders {
     queue: Arc<Queue>,
+    /// Of the whole process: a held target is held for every lane.
+    gates: Arc<Gates>,
+    /// For chunks that are set aside.
+    pool: PgPool,
     /// Dropped with this: a transaction in flight is rolled back with its connection.
     _at_work: JoinSet<()>,
 }
@@ -27,12 +33,25 @@ struct Queue {
 
 struct Waiting {
     chunk: Arc<JudgedChunk>,
-    tell: oneshot::Sender<Result<Outcome, LoadError>>,
+    pass: Pass,
+    tell: oneshot::Sender<Answer>,
+}
+
+enum Answer {
+    Done(Result<Outcome, LoadError>),
+    /// Its target was found at fault before its turn came: it is to ask at the gate again.
+    AskAgain,
 }
 
 impl Loaders {
     /// `names` of the connections, one each, as `pg_stat_activity` shows them. They connect when there is work.
-    pub fn new(postgres: &PostgresSettings, load: &LoadSettings, names: Vec<String>) -> Self {
+    pub fn new(
+        postgres: &PostgresSettings,
+        load: &LoadSettings,
+        gates: Arc<Gates>,
+        pool: PgPool,
+        names: Vec<String>,
+    ) -> Self {
         let queue = Arc::new(Queue {
             waiting: Mutex::default(),
             bell: Notify::new(),
@@ -43,16 +62,25 @@ impl Loaders {
         for name in names {
             at_work.spawn(work(Arc::clone(&queue), postgres.clone(), load.clone(), name));
         }
-        Self { queue, _at_work: at_work }
+        Self { queue, gates, pool, _at_work: at_work }
     }
 
-    /// Waits for a connection and loads the chunk once. In the order of asking, but for what one transaction takes
-    /// along.
+    /// Waits for the chunk's target and a connection, and loads the chunk once; in the order of asking, but for what one
+    /// transaction takes along. Where the target is at fault the chunk may be set aside without a connection.
     pub async fn load(&self, chunk: &Arc<JudgedChunk>) -> Result<Outcome, LoadError> {
-        let (tell, told) = oneshot::channel();
-        self.queue.lock().push_back(Waiting { chunk: Arc::clone(chunk), tell });
-        self.queue.bell.notify_one();
-        told.await.expect("a loader answers for each chunk that it takes")
+        let asked = Instant::now();
+        loop {
+            let pass = match self.gates.enter(chunk, asked).await {
+                Entry::Pass(pass) => pass,
+                Entry::Aside(aside) => return set_aside(&self.pool, chunk, &aside).await,
+            };
+            let (tell, told) = oneshot::channel();
+            self.queue.lock().push_back(Waiting { chunk: Arc::clone(chunk), pass, tell });
+            self.queue.bell.notify_one();
+            if let Answer::Done(answer) = told.await.expect("a loader answers for each chunk that it takes") {
+                return answer;
+            }
+        }
     }
 }
 
@@ -61,16 +89,41 @@ async fn work(queue: Arc<Queue>, postgres: PostgresSettings, load: LoadSettings,
     let mut seat = None;
     loop {
         let taken = queue.next().await;
-        let chunks: Vec<&JudgedChunk> = taken.iter().map(|waiting| waiting.chunk.as_ref()).collect();
-        let answers = match ready(&mut seat, &postgres, &load, &name).await {
-            Ok(loader) => loader.load_all(&chunks).await,
-            Err(error) => vec![Err(error); chunks.len()],
+        let loader = match ready(&mut seat, &postgres, &load, &name).await {
+            Ok(loader) => loader,
+            Err(error) => {
+                taken.into_iter().for_each(|waiting| waiting.answer(Answer::Done(Err(error.clone()))));
+                continue;
+            }
         };
-        for (waiting, answer) in taken.into_iter().zip(answers) {
-            drop(waiting.chunk);
-            // Nobody listens where the chunk was given up meanwhile.
-            let _ = waiting.tell.send(answer);
+        let passed: Vec<_> = taken.iter().map(|waiting| (waiting.chunk.as_ref(), &waiting.pass)).collect();
+        match loader.load_together(&passed).await {
+            Ok(Some(outcomes)) => {
+                taken.into_iter().zip(outcomes).for_each(|(waiting, outcome)| waiting.answer(Answer::Done(Ok(outcome))))
+            }
+            Err(error) => taken.into_iter().for_each(|waiting| waiting.answer(Answer::Done(Err(error.clone())))),
+            Ok(None) => one_by_one(loader, taken).await,
         }
+    }
+}
+
+async fn one_by_one(loader: &mut Loader, taken: Vec<Waiting>) {
+    for waiting in taken {
+        let answer = match waiting.pass.is_stale() {
+            true => Answer::AskAgain,
+            false => Answer::Done(loader.load(&waiting.chunk, &waiting.pass).await),
+        };
+        waiting.answer(answer);
+    }
+}
+
+impl Waiting {
+    fn answer(self, answer: Answer) {
+        let Self { chunk, pass, tell } = self;
+        // Given back first: who is told asks for them again.
+        drop((chunk, pass));
+        // Nobody listens where the chunk was given up meanwhile.
+        let _ = tell.send(answer);
     }
 }
 
@@ -103,6 +156,9 @@ impl Queue {
     fn take(&self) -> Vec<Waiting> {
         let mut waiting = self.lock();
         waiting.retain(|waiting| !waiting.tell.is_closed());
+        while let Some(at) = waiting.iter().position(|waiting| waiting.pass.is_stale()) {
+            waiting.remove(at).expect("it was found there").answer(Answer::AskAgain);
+        }
         let share = waiting.len().div_ceil(self.loaders).min(self.together);
         let mut taken: Vec<Waiting> = Vec::with_capacity(share);
         let mut at = 0;

@@ -28,10 +28,12 @@ mod rebalance;
 use std::sync::Arc;
 use std::time::Duration;
 
+use sqlx::PgPool;
 use tokio::sync::mpsc::{self, UnboundedReceiver};
 use tokio::task::{JoinError, JoinSet};
 
 use crate::chunk::Lane;
+use crate::load::Gates;
 use crate::settings::Settings;
 use crate::shutdown::{self, Shutdown};
 use crate::{postgres, topics};
@@ -74,8 +76,11 @@ pub async fn run(settings: Settings, mut shutdown: Shutdown) -> Result<(), Valid
     let dead_letters = Arc::new(DeadLetters::new(&settings, pool.clone())?);
     let plans = Arc::new(Plans::new(pool.clone(), &settings.postgres));
     let buffers = Arc::new(Buffers::default());
+    let gates = Arc::new(Gates::default());
     let works = |lane| {
-        works(&settings, lane, Arc::clone(&plans), Arc::clone(&dead_letters), Arc::clone(&buffers)).map(Arc::new)
+        let loaders = loaders(&settings, lane, Arc::clone(&gates), pool.clone());
+        works(&settings, lane, loaders, Arc::clone(&plans), Arc::clone(&dead_letters), Arc::clone(&buffers))
+            .map(Arc::new)
     };
     let works = [works(Lane::Normal)?, works(Lane::High)?];
 
@@ -142,18 +147,26 @@ fn broken(error: JoinError) -> ValidateError {
 fn works(
     settings: &Settings,
     lane: Lane,
+    loaders: Loaders,
     plans: Arc<Plans>,
     dead_letters: Arc<DeadLetters>,
     buffers: Arc<Buffers>,
 ) -> Result<LaneWorks, ValidateError> {
     let validate = &settings.validate;
-    let (workers, loaders, thread_name) = match lane {
-        Lane::Normal => (validate.workers, validate.loaders, "judge"),
-        Lane::High => (validate.high_workers, validate.high_loaders, "judge-high"),
+    let (workers, thread_name) = match lane {
+        Lane::Normal => (validate.workers, "judge"),
+        Lane::High => (validate.high_workers, "judge-high"),
     };
     let pool = Pool::new(thread_name, workers).map_err(|error| ValidateError::Threads(error.to_string()))?;
-    let place = ready::place();
-    let names = (0..loaders.max(1)).map(|number| format!("fabric loader {place}/{}{number}", &lane.as_str()[..1]));
-    let loaders = Loaders::new(&settings.postgres, &settings.load, names.collect());
     Ok(LaneWorks { pool, loaders, buffers, plans, dead_letters })
+}
+
+fn loaders(settings: &Settings, lane: Lane, gates: Arc<Gates>, pool: PgPool) -> Loaders {
+    let connections = match lane {
+        Lane::Normal => settings.validate.loaders,
+        Lane::High => settings.validate.high_loaders,
+    };
+    let place = ready::place();
+    let names = (0..connections.max(1)).map(|number| format!("fabric loader {place}/{}{number}", &lane.as_str()[..1]));
+    Loaders::new(&settings.postgres, &settings.load, gates, pool, names.collect())
 }

@@ -11,6 +11,7 @@ mod kafka;
 mod load;
 mod resuming;
 mod steward;
+mod targets;
 mod tidy;
 mod topics_of_own;
 mod validate;

@@ -7,10 +7,9 @@ mod shown;
 use std::collections::BTreeMap;
 use std::time::{Duration, Instant};
 
-use fabric::chunk::{ChunkId, CutTotals, JobId, Seq};
+use fabric::chunk::{ChunkId, CutTotals, Delivery, JobId, Seq};
 use fabric::jobs::{self, CloseFigures, Closed, Publishing, Resumed};
 use fabric::ledger::JobState;
-use fabric::load::Delivery;
 use sqlx::Connection as _;
 
 use crate::database::Database;

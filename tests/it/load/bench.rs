@@ -1,12 +1,12 @@
 //! A feed, a job and judged chunks of it, with no Kafka.
 
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
-use fabric::chunk::{Chunk, Cutter, JobId, Limits, Token};
+use fabric::chunk::{Chunk, Cutter, Delivery, JobId, Limits, Origin, Token};
 use fabric::config::{FeedVersion, active_feed, apply_feed};
 use fabric::load::encode::RowEncoder;
-use fabric::load::{Delivery, JudgedChunk, Loader, Outcome};
+use fabric::load::{Entry, Gates, JudgedChunk, LoadError, Loader, Outcome};
 use fabric::record::Columns;
 use fabric::rules::Scratch;
 use fabric::settings::{LoadSettings, PostgresSettings, Settings};
@@ -97,6 +97,7 @@ impl Bench {
             job,
             token: TOKEN.hash(),
             delivery: Delivery { topic: "fabric.chunks.normal".into(), partition: 0, offset: i64::from(chunk.seq.0) },
+            origin: Origin::Publisher,
             crc: crc32c::crc32c(&chunk.payload),
             feed: Arc::clone(&self.feed),
             chunk,
@@ -105,12 +106,13 @@ impl Bench {
         }
     }
 
-    pub async fn loader(&self) -> Loader {
+    pub async fn loader(&self) -> GatedLoader {
         self.loader_through(&self.database.settings).await
     }
 
-    pub async fn loader_through(&self, settings: &PostgresSettings) -> Loader {
-        Loader::connect(settings, &self.load, "fabric loader test/1/0").await.unwrap()
+    pub async fn loader_through(&self, settings: &PostgresSettings) -> GatedLoader {
+        let loader = Loader::connect(settings, &self.load, "fabric loader test/1/0").await.unwrap();
+        GatedLoader { loader, gates: Arc::default() }
     }
 
     /// Loads `text` as a job of its own.
@@ -133,6 +135,21 @@ impl Bench {
 
     pub async fn rows(&self) -> i64 {
         self.database.number("select count(*) from public.cards").await
+    }
+}
+
+/// A loader, and the gates that let chunks through to it.
+pub struct GatedLoader {
+    loader: Loader,
+    gates: Arc<Gates>,
+}
+
+impl GatedLoader {
+    pub async fn load(&mut self, chunk: &JudgedChunk) -> Result<Outcome, LoadError> {
+        match self.gates.enter(chunk, Instant::now()).await {
+            Entry::Pass(pass) => self.loader.load(chunk, &pass).await,
+            Entry::Aside(aside) => panic!("a chunk that comes alone is let through: {aside:?}"),
+        }
     }
 }
 

@@ -5,6 +5,13 @@ use crate::installation::Installation;
 
 const ACCOUNTED: &str = "select (select count(*) from fabric.chunk_ledger) + (select count(*) from fabric.owed_chunks)";
 
+/// Mended targets wait for people.
+async fn by_hand() -> Installation {
+    let mut installation = installation().await;
+    installation.set("FABRIC_STEWARD_PROBE_INTERVAL", "1h");
+    installation
+}
+
 /// A feed like `card-transactions` whose records go elsewhere.
 fn apply_other_feed(installation: &Installation) {
     let feed =
@@ -16,7 +23,7 @@ fn apply_other_feed(installation: &Installation) {
 
 #[tokio::test]
 async fn a_job_whose_target_refuses_it_parks_alone_and_goes_on_with_what_it_owes() {
-    let installation = installation().await;
+    let installation = by_hand().await;
     apply_other_feed(&installation);
     let file = installation.card_transactions("cards.txt", RECORDS);
     let other = installation.card_transactions("other.txt", 2_000);
@@ -29,7 +36,12 @@ async fn a_job_whose_target_refuses_it_parks_alone_and_goes_on_with_what_it_owes
     assert_eq!(report["state"], "parked", "{report}");
     let reason = report["reason"].as_str().unwrap();
     assert!(reason.contains("target public.card_transactions cannot take records"), "{reason}");
-    assert!(reason.contains(&format!("grant the right to insert, then `fabric jobs resume {job}`")), "{reason}");
+    assert!(
+        reason.contains(&format!(
+            "grant the right to insert; then the job goes on by itself, at once by `fabric jobs resume {job}`"
+        )),
+        "{reason}"
+    );
 
     // Its publisher is not held up, and another feed's job is loaded.
     assert_eq!(ingest.wait(std::time::Duration::from_secs(30)), Some(0), "{}", ingest.log());
@@ -53,7 +65,7 @@ async fn a_job_whose_target_refuses_it_parks_alone_and_goes_on_with_what_it_owes
 
 #[tokio::test]
 async fn what_a_parked_job_owes_and_no_lane_holds_is_cut_from_its_file_again() {
-    let installation = installation().await;
+    let installation = by_hand().await;
     let file = installation.card_transactions("cards.txt", 10_000);
     let job = publish(&installation, &file);
     installation.database.run("drop table card_transactions").await;
@@ -72,7 +84,7 @@ async fn what_a_parked_job_owes_and_no_lane_holds_is_cut_from_its_file_again() {
 
 #[tokio::test]
 async fn a_parked_job_whose_publisher_is_gone_is_read_to_its_end() {
-    let installation = super::with_a_small_backlog(installation().await);
+    let installation = super::with_a_small_backlog(by_hand().await);
     let file = installation.card_transactions("cards.txt", RECORDS);
     let (ingest, job) = begin(&installation, &file).await;
     installation.until(1, "select count(*) from fabric.jobs where state = 'publishing'").await;

@@ -11,6 +11,7 @@ const RECORDS: u64 = 60_000;
 async fn installation() -> Installation {
     let mut installation = Installation::new().await;
     installation.set("FABRIC_INGEST_CHUNK_BYTES", "65536");
+    installation.set("FABRIC_STEWARD_PROBE_INTERVAL", "200ms");
     installation.apply_card_transactions();
     installation
 }
@@ -20,20 +21,10 @@ fn publish(installation: &Installation, file: &str) -> i64 {
     installation.json(0, &["ingest", "card-transactions", file, "--json"])["job"].as_i64().unwrap()
 }
 
-/// Resumes the job where it was parked; it must complete.
+/// Waits until the job has completed; what was set aside while its target was held is sent again by the steward.
 async fn completes(installation: &Installation, job: i64, file: &str) {
-    let id = job.to_string();
-    loop {
-        let waited = installation.run(&["jobs", "wait", &id, "--timeout", "120s", "--json"]);
-        let report: serde_json::Value = serde_json::from_slice(&waited.stdout).unwrap();
-        match report["state"].as_str().unwrap() {
-            "parked" => installation.succeed(&["jobs", "resume", &id]),
-            state => {
-                assert_eq!(state, "completed", "{report}");
-                break;
-            }
-        };
-    }
+    let completed = format!("select count(*) from fabric.jobs where job_id = {job} and state = 'completed'");
+    installation.until(1, &completed).await;
     let account = account(&installation.database.pool, job, file.as_ref()).await;
     assert_eq!(account.records as u64, RECORDS);
 }

@@ -2,8 +2,8 @@
 
 use std::time::Duration;
 
-use fabric::chunk::JobId;
-use fabric::jobs::{self, JobDetail};
+use fabric::chunk::{Delivery, JobId};
+use fabric::jobs::{self, Cause, JobDetail, OwedChunk};
 use fabric::report::{self, figures};
 use fabric::settings::parse_duration;
 use jiff::tz::TimeZone;
@@ -101,8 +101,14 @@ fn steps(detail: &JobDetail, zone: &TimeZone) -> String {
         });
         line("not loaded", ranges.collect::<Vec<_>>().join(", "));
     }
-    for (seq, reason) in &detail.owed {
-        line("owed", format!("chunk {seq}: {reason}"));
+    for OwedChunk { seq, delivery, cause, reason } in &detail.owed {
+        match cause {
+            Cause::Target => line("owed", format!("chunk {seq}: {reason}")),
+            Cause::Worker => {
+                let Delivery { topic, partition, offset } = delivery;
+                line("quarantined", format!("chunk {seq}, {topic} partition {partition} offset {offset}: {reason}"));
+            }
+        }
     }
     for (at, note) in &detail.notes {
         line("note", format!("{}  {note}", figures::time(*at, zone)));
