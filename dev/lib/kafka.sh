@@ -53,11 +53,27 @@ kafka_java() {
     "-Dorg.slf4j.simpleLogger.dateTimeFormat=yyyy-MM-dd HH:mm:ss.SSS" "$@"
 }
 
+# The listener PROXIED1 leads whoever asks there to proxy 1, and so on. One thread serves each: they are idle but in a
+# test of theirs.
 kafka_properties() {
+  local i name listeners advertised protocols
+  listeners=PLAINTEXT://127.0.0.1:$KAFKA_PORT,CONTROLLER://127.0.0.1:$KAFKA_CONTROLLER_PORT
+  advertised=$listeners
+  protocols=PLAINTEXT:PLAINTEXT,CONTROLLER:PLAINTEXT
   cat "$ROOT/dev/kafka/server.properties"
+  for ((i = 1; i <= KAFKA_PROXIES; i++)); do
+    name=KAFKA_PROXIED_${i}_PORT
+    listeners+=,PROXIED$i://127.0.0.1:${!name}
+    name=KAFKA_PROXY_${i}_PORT
+    advertised+=,PROXIED$i://127.0.0.1:${!name}
+    protocols+=,PROXIED$i:PLAINTEXT
+    printf 'listener.name.proxied%d.num.network.threads=1\n' "$i"
+  done
   cat <<END
-listeners=PLAINTEXT://127.0.0.1:$KAFKA_PORT,CONTROLLER://127.0.0.1:$KAFKA_CONTROLLER_PORT
-advertised.listeners=PLAINTEXT://127.0.0.1:$KAFKA_PORT,CONTROLLER://127.0.0.1:$KAFKA_CONTROLLER_PORT
+listeners=$listeners
+advertised.listeners=$advertised
+listener.security.protocol.map=$protocols
+inter.broker.listener.name=PLAINTEXT
 controller.quorum.bootstrap.servers=127.0.0.1:$KAFKA_CONTROLLER_PORT
 log.dirs=$KAFKA_HOME/data
 END
@@ -75,7 +91,27 @@ kafka_format() {
   fi
 }
 
-kafka_claim() { claim_port KAFKA_PORT && claim_port KAFKA_CONTROLLER_PORT; }
+kafka_claim() {
+  local i
+  claim_port KAFKA_PORT
+  claim_port KAFKA_CONTROLLER_PORT
+  for ((i = 1; i <= KAFKA_PROXIES; i++)); do
+    claim_port "KAFKA_PROXIED_${i}_PORT"
+    keep_port "KAFKA_PROXY_${i}_PORT"
+  done
+}
+
+# kafka_proxied: for each proxy, where it listens and where it leads to: PROXY=BROKER,…
+kafka_proxied() {
+  local i proxy proxied pairs=()
+  for ((i = 1; i <= KAFKA_PROXIES; i++)); do
+    proxy=KAFKA_PROXY_${i}_PORT
+    proxied=KAFKA_PROXIED_${i}_PORT
+    [[ -z ${!proxy:-} ]] || pairs+=("127.0.0.1:${!proxy}=127.0.0.1:${!proxied}")
+  done
+  local IFS=,
+  printf '%s' "${pairs[*]}"
+}
 
 kafka_start() {
   local java

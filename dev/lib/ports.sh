@@ -7,6 +7,12 @@
 
 PORT_NAMES=(KAFKA_PORT KAFKA_CONTROLLER_PORT POSTGRES_PORT REDIS_PORT)
 
+# Processes whose way to Kafka tests may take away at one time. Each needs a listener of the broker (PROXIED) that
+# advertises the address where a test's proxy listens (PROXY), since clients of Kafka go where the broker says.
+KAFKA_PROXIES=6
+for ((i = 1; i <= KAFKA_PROXIES; i++)); do PORT_NAMES+=("KAFKA_PROXIED_${i}_PORT" "KAFKA_PROXY_${i}_PORT"); done
+unset i
+
 load_ports() {
   # shellcheck disable=SC1091 # written by save_ports
   [[ ! -e $STACK/ports.env ]] || source "$STACK/ports.env"
@@ -45,4 +51,10 @@ claim_port() {
   fi
   printf -v "$name" '%s' "$port"
   save_ports
+}
+
+# keep_port NAME: as claim_port, but whoever listens at the remembered port is no stranger: a test's proxy outlives a
+# restart of its server.
+keep_port() {
+  [[ -n ${!1:-} ]] || claim_port "$1"
 }

@@ -9,6 +9,9 @@ mod installation;
 mod jobs;
 mod kafka;
 mod load;
+mod outages;
+#[path = "../proxy/mod.rs"]
+mod proxy;
 mod resuming;
 mod steward;
 mod targets;
