@@ -32,8 +32,9 @@ own_peak() {
   return 1
 }
 
-# watch_usage PID TICKS PEAK [SECONDS]: looks every so often (0.1 s) at a child of ours until it has ended, for one that has ended shows nothing any
-# more. Leaves both figures in the variables that it is given; what it did after the last look is missing.
+# watch_usage PID TICKS PEAK [SECONDS]: looks every so often (0.1 s) at a process until it has ended, for one that has
+# ended shows nothing any more. Leaves both figures in the variables that it is given; what it did after the last look
+# is missing.
 watch_usage() {
   local REPLY
   printf -v "$2" 0

@@ -19,24 +19,39 @@ DATABASE=fabric_perf
 FABRIC=${FABRIC_BIN:-$ROOT/target/release/fabric}
 HERTZ=$(getconf CLK_TCK)
 INGEST=
-# A quarter of what is free: four million records come to about 2 GiB of log, heap and WAL.
-WARM_MIB=$(awk '/^MemAvailable/ { printf "%d", $2 / 4096 }' /proc/meminfo)
+# The names of the validators that share the work.
+VALIDATORS=(perf-validate)
 export AGAIN=${0##*/}
 
 # prepare: builds, starts the servers, makes the database and topics anew.
 prepare() {
+  servers
+  installation "perf-$EPOCHSECONDS."
+}
+
+# servers: builds, and has Kafka, Postgres and Redis running, without anything of an earlier run.
+servers() {
   mkdir -p "$PERF"
   [[ -n ${FABRIC_BIN:-} ]] || build_fabric release || die "fabric could not be built: see above."
   "$ROOT/dev/stack" up --bare
   load_ports
   eval "$("$ROOT/dev/stack" env)"
   stop_others kafka postgres redis
-  make_database
-  export FABRIC_POSTGRES_URL="postgres://fabric@127.0.0.1:$POSTGRES_PORT/$DATABASE?options=-csearch_path%3Dfabric,public"
   remove_topics
-  export FABRIC_KAFKA_PREFIX="perf-$EPOCHSECONDS."
+}
+
+# installation PREFIX: the database DATABASE and the topics of that prefix, made by FABRIC.
+installation() {
+  make_database
+  lead_to "$1"
   { "$FABRIC" migrate && "$FABRIC" topics apply; } >"$PERF/apply.log" 2>&1 ||
     die "the installation could not be made: $PERF/apply.log"
+}
+
+# lead_to PREFIX: from here on fabric finds DATABASE and these topics.
+lead_to() {
+  export FABRIC_POSTGRES_URL="postgres://fabric@127.0.0.1:$POSTGRES_PORT/$DATABASE?options=-csearch_path%3Dfabric,public"
+  export FABRIC_KAFKA_PREFIX=$1
 }
 
 # Database and topics go together: offsets of a database that is gone would make a validator refuse its partitions.
@@ -55,7 +70,7 @@ remove_topics() {
 clean_up() {
   trap '' INT TERM
   [[ -z $INGEST ]] || { kill -s TERM "$INGEST" 2>/dev/null && wait "$INGEST"; } || true
-  stop_process perf-validate TERM 30
+  stop_others kafka postgres redis
   sql postgres "drop database if exists $DATABASE with (force)" 2>/dev/null || true
 }
 
@@ -65,10 +80,13 @@ at_the_end_clean_up() {
   trap 'exit 143' TERM
 }
 
-# validator [NAME=VALUE…]: one, with all partitions.
+# validator [NAME=VALUE…]: each of VALIDATORS, until it has partitions.
 validator() {
-  start_detached perf-validate "$ROOT" env "$@" "$FABRIC" validate
-  await perf-validate 60 grep -q 'partitions assigned' "$LOGS/perf-validate.log"
+  local name
+  for name in "${VALIDATORS[@]}"; do
+    start_detached "$name" "$ROOT" env "$@" "$FABRIC" validate
+    await "$name" 60 grep -q 'partitions assigned' "$LOGS/$name.log"
+  done
 }
 
 # generated RECORDS BAD_PPM: prints the path of a file of card transactions; the same parameters give the same file.
@@ -103,42 +121,52 @@ fresh() {
 # warm: touches as much memory as a run writes. A virtual machine may have to ask its host for each page that it has not
 # used of late (10 times the price of writing to it), and the chain, which writes Kafka's log too, would pay more of that
 # than \copy does.
+#
+# A million records come to about 0.6 GiB of log, heap and WAL; never more than a quarter of what is free.
 warm() {
-  local file=/dev/shm/fabric-perf
-  head -c "$((WARM_MIB << 20))" /dev/zero >"$file" 2>/dev/null || true
+  local file=/dev/shm/fabric-perf mib=$((RECORDS / 1600)) most
+  most=$(awk '/^MemAvailable/ { printf "%d", $2 / 4096 }' /proc/meminfo)
+  head -c "$(((mib < most ? mib : most) << 20))" /dev/zero >"$file" 2>/dev/null || true
   rm -f "$file"
 }
 
-# counters: processor ticks of the servers and the validator, in this order: postgres kafka validate.
+# counters: processor ticks of the servers and the validators, in this order: postgres kafka, then each of VALIDATORS.
 counters() {
   local name
-  for name in postgres kafka perf-validate; do
+  for name in postgres kafka "${VALIDATORS[@]}"; do
     ticks_of "$(running_pid "$name" || echo 0)"
     printf ' '
   done
 }
 
-# load FEED FILE: loads it to the end. Leaves SECONDS_TAKEN, INGEST_TICKS, INGEST_PEAK (MiB), VALIDATE_PEAK, and
-# POSTGRES_TICKS, KAFKA_TICKS, VALIDATE_TICKS of this load alone; REPORT is the path of its report.
+# load FEED FILE: loads it to the end. Leaves SECONDS_TAKEN, INGEST_TICKS, INGEST_PEAK (MiB), VALIDATE_PEAK (of the
+# validator that has the most), and POSTGRES_TICKS, KAFKA_TICKS, VALIDATE_TICKS of this load alone; REPORT is the path
+# of its report.
 load() {
-  local began before after code=0
+  local began before after name number watcher ticks peak code=0
   REPORT=$PERF/report.json
   read -ra before <<<"$(counters)"
   began=$(now)
   "$FABRIC" ingest "$1" "$2" --wait --again --json >"$REPORT" 2>"$PERF/ingest.log" &
   INGEST=$!
-  watch_usage "$INGEST" INGEST_TICKS INGEST_PEAK 0.4
+  (watch_usage "$INGEST" ticks peak 0.2 && printf '%s %s\n' "$ticks" "$peak" >"$PERF/usage") &
+  watcher=$!
   wait "$INGEST" || code=$?
   SECONDS_TAKEN=$(awk -v a="$began" -v b="$(now)" 'BEGIN { printf "%.3f", b - a }')
   INGEST=
-# A quarter of what is free: four million records come to about 2 GiB of log, heap and WAL.
-WARM_MIB=$(awk '/^MemAvailable/ { printf "%d", $2 / 4096 }' /proc/meminfo)
+  wait "$watcher"
+  read -r INGEST_TICKS INGEST_PEAK <"$PERF/usage"
   ((code == 0 || code == 3)) || { cat "$PERF/ingest.log" >&2 && die "the load failed ($code)"; }
   read -ra after <<<"$(counters)"
   POSTGRES_TICKS=$((after[0] - before[0]))
   KAFKA_TICKS=$((after[1] - before[1]))
-  VALIDATE_TICKS=$((after[2] - before[2]))
-  own_peak "$(running_pid perf-validate)" && VALIDATE_PEAK=$REPLY
+  VALIDATE_TICKS=0 VALIDATE_PEAK=0
+  for ((number = 2; number < ${#after[@]}; number++)); do
+    VALIDATE_TICKS=$((VALIDATE_TICKS + after[number] - before[number]))
+  done
+  for name in "${VALIDATORS[@]}"; do
+    own_peak "$(running_pid "$name")" && ((VALIDATE_PEAK >= REPLY)) || VALIDATE_PEAK=$REPLY
+  done
 }
 
 # copied TABLE FILE: the same rows by psql's \copy on one connection. Leaves SECONDS_TAKEN and POSTGRES_TICKS.
