@@ -83,6 +83,13 @@ impl Installation {
         Process::start(self.fabric(arguments), self.folder.path())
     }
 
+    /// With one more setting, for this process alone.
+    pub fn start_with(&self, (name, value): (&str, &str), arguments: &[&str]) -> Process {
+        let mut command = self.fabric(arguments);
+        command.env(name, value);
+        Process::start(command, self.folder.path())
+    }
+
     pub fn validator(&self) -> Process {
         self.start(&["validate"])
     }

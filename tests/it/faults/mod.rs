@@ -10,35 +10,35 @@ use crate::accounting::{Account, account};
 use crate::installation::{Installation, Process};
 
 /// Enough chunks that a fault can strike in the middle.
-const RECORDS: u64 = 200_000;
+pub const RECORDS: u64 = 200_000;
 
 /// Small chunks: many transactions, many chances to be struck.
 const CHUNK_BYTES: &str = "65536";
 
 /// How many of them make the middle of a load.
-const SOME: i64 = 40;
+pub const SOME: i64 = 40;
 
-const LEDGER_ROWS: &str = "select count(*) from fabric.chunk_ledger";
+pub const LEDGER_ROWS: &str = "select count(*) from fabric.chunk_ledger";
 
-async fn installation() -> Installation {
+pub async fn installation() -> Installation {
     prepared(Installation::new().await)
 }
 
-fn prepared(mut installation: Installation) -> Installation {
+pub fn prepared(mut installation: Installation) -> Installation {
     installation.set("FABRIC_INGEST_CHUNK_BYTES", CHUNK_BYTES);
     installation.apply_card_transactions();
     installation
 }
 
 /// Starts publishing and answers the job's id at once.
-async fn begin(installation: &Installation, file: &str) -> (Process, i64) {
+pub async fn begin(installation: &Installation, file: &str) -> (Process, i64) {
     let ingest = installation.start(&["ingest", "card-transactions", file]);
     installation.until(1, "select count(*) from fabric.jobs").await;
     (ingest, installation.database.number("select max(job_id) from fabric.jobs").await)
 }
 
 /// Waits for the job's end and holds it against the file.
-async fn completes(installation: &Installation, job: i64, file: &str) -> Account {
+pub async fn completes(installation: &Installation, job: i64, file: &str) -> Account {
     let report = installation.json(0, &["jobs", "wait", &job.to_string(), "--timeout", "120s", "--json"]);
     assert_eq!(report["state"], "completed", "{report}");
     let account = account(&installation.database.pool, job, file.as_ref()).await;

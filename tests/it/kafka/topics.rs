@@ -10,7 +10,7 @@ use crate::topics_of_own::Topics;
 
 #[tokio::test]
 async fn applying_twice_creates_once_and_then_changes_nothing() {
-    let own = Topics::none();
+    let own = Topics::none().await;
     let first = topics::apply(&own.kafka, None).await.unwrap();
     assert!(first.steps.iter().all(|step| matches!(step, Step::Create { .. })));
     assert!(topics::apply(&own.kafka, None).await.unwrap().is_settled());
@@ -19,7 +19,7 @@ async fn applying_twice_creates_once_and_then_changes_nothing() {
 
 #[tokio::test]
 async fn a_missing_topic_is_named_with_the_command_that_makes_it() {
-    let own = Topics::none();
+    let own = Topics::none().await;
     let said = topics::verify(&own.kafka).await.unwrap_err().to_string();
     let expected = format!("topic {}chunks.normal is not there: run `fabric topics apply`", own.kafka.prefix);
     assert!(said.lines().any(|line| line == expected), "{said}");
@@ -27,7 +27,7 @@ async fn a_missing_topic_is_named_with_the_command_that_makes_it() {
 
 #[tokio::test]
 async fn partitions_and_configs_are_brought_up_and_what_others_set_stays() {
-    let own = Topics::none();
+    let own = Topics::none().await;
     let admin = fabric::kafka::admin(&own.kafka).unwrap();
     let name = own.kafka.name("chunks.normal");
     let few = NewTopic::new(&name, 2, TopicReplication::Fixed(1)).set("segment.bytes", "2097152");

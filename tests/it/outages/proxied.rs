@@ -1,9 +1,10 @@
-//! A way to Kafka for one process, which a test can take away.
+//! A way to a server for one process, which a test can take away.
 
 use std::net::SocketAddr;
 use std::sync::Mutex;
 use std::time::{Duration, Instant};
 
+use crate::installation::Installation;
 use crate::proxy::Proxy;
 
 /// Those of this run that are in use. Another run's are known by their port.
@@ -59,4 +60,23 @@ fn places() -> Vec<(SocketAddr, SocketAddr)> {
         (listen.parse().unwrap(), to.parse().unwrap())
     };
     pairs.split(',').map(pair).collect()
+}
+
+/// A way to Postgres.
+pub struct Way {
+    pub proxy: Proxy,
+    /// Leads to the installation's database by the proxy.
+    pub url: String,
+}
+
+impl Way {
+    pub fn to_postgres(installation: &Installation) -> Self {
+        let url = &installation.database.settings.url;
+        let begin = url.find('@').unwrap() + 1;
+        let end = begin + url[begin..].find('/').unwrap();
+        let to = url[begin..end].parse().unwrap();
+        let proxy = Proxy::start("127.0.0.1:0".parse().unwrap(), to, Duration::ZERO).unwrap();
+        let url = format!("{}{}{}", &url[..begin], proxy.address(), &url[end..]);
+        Self { proxy, url }
+    }
 }

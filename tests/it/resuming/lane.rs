@@ -46,6 +46,19 @@ pub fn sent(topic: &str) -> i64 {
     partitions.iter().map(|partition| consumer.fetch_watermarks(topic, partition.id(), LIMIT).unwrap().1).sum()
 }
 
+pub fn partitions(topic: &str) -> usize {
+    consumer().fetch_metadata(Some(topic), LIMIT).unwrap().topics()[0].partitions().len()
+}
+
+/// Waits until Kafka says that it has so many partitions.
+pub async fn until_it_has(topic: &str, count: usize) {
+    let until = Instant::now() + LIMIT;
+    while partitions(topic) != count {
+        assert!(Instant::now() < until, "{topic} has {} partitions, not {count}", partitions(topic));
+        tokio::time::sleep(Duration::from_millis(50)).await;
+    }
+}
+
 /// A consumer that joins no group.
 pub fn consumer() -> BaseConsumer {
     let mut config = rdkafka::ClientConfig::new();

@@ -1,7 +1,7 @@
 //! Jobs that stop half way and are brought back: parked, incomplete, stalled. Each test ends with the independent reader.
 
 mod events;
-mod lane;
+pub mod lane;
 mod lost;
 mod other_file;
 mod outbox;
