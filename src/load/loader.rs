@@ -5,11 +5,11 @@ use std::time::{Duration, Instant};
 use sqlx::postgres::PgConnectOptions;
 use sqlx::{PgConnection, PgPool};
 
-use super::encode::KeepSource;
 use super::faults::{FaultClass, answer, classify_error};
 use super::held::{Held, Patience};
 use super::transaction::{TransactionFault, rollback, together, transact};
 use super::{JudgedChunk, Outcome, fence};
+use crate::copy::KeepSource;
 use crate::jobs::{self, ChangeError};
 use crate::ledger::Fence;
 use crate::postgres;

@@ -4,7 +4,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 
 use crate::chunk::Envelope;
 use crate::config::FeedVersion;
-use crate::load::encode::RowEncoder;
+use crate::copy::RowEncoder;
 use crate::load::{Delivery, JudgedChunk};
 use crate::record::{Columns, HeaderFault};
 use crate::rules::{Reject, Scratch};

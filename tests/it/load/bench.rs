@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use fabric::chunk::{Chunk, Cutter, JobId, Limits, Token};
 use fabric::config::{FeedVersion, active_feed, apply_feed};
-use fabric::load::encode::RowEncoder;
+use fabric::copy::RowEncoder;
 use fabric::load::{Delivery, JudgedChunk, Loader, Outcome};
 use fabric::record::Columns;
 use fabric::rules::Scratch;
