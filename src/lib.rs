@@ -9,6 +9,7 @@
 //! | [`chunk`] | a stream of bytes | [`chunk::Chunk`]s of whole records, and Kafka messages |
 //! | [`record`] | a chunk | borrowed records with their positions |
 //! | [`rules`] | a feed | a compiled [`rules::Plan`]; a chunk and a plan into a [`rules::Verdict`] |
+//! | [`copy`] | values and rejects | rows in the binary format of COPY |
 //! | [`ledger`] | a delivery, a job's rows | what to do with it, what they add up to |
 //! | [`report`] | totals | the report that people and programs read |
 //! | [`check`] | a feed and a local file | a report, with no server |
@@ -21,13 +22,14 @@
 //! | [`jobs`] | what people ask of a job | state in Postgres |
 //! | [`steward`] | ledger rows | job states, events |
 //!
-//! `feed`, `chunk`, `record`, `rules`, `ledger`, `report` and `generate` are pure: no client library, no clock,
+//! `feed`, `chunk`, `record`, `rules`, `copy`, `ledger`, `report` and `generate` are pure: no client library, no clock,
 //! no async. The feature `server` adds what talks to Kafka and Postgres.
 
 pub mod check;
 pub mod chunk;
 #[cfg(feature = "server")]
 pub mod config;
+pub mod copy;
 pub mod feed;
 pub mod generate;
 pub mod ledger;

@@ -5,13 +5,13 @@ use std::time::{Duration, Instant};
 use sqlx::postgres::PgConnectOptions;
 use sqlx::{PgConnection, PgPool};
 
-use super::encode::KeepSource;
 use super::faults::{FaultClass, answer, classify_error};
 use super::gate::{Pass, Patience, Tries};
 use super::transaction::{TransactionFault, rollback, together, transact};
 use super::watch::Watch;
 use super::{JudgedChunk, Outcome, fence};
 use crate::chunk::JobId;
+use crate::copy::KeepSource;
 use crate::jobs::{self, ChangeError};
 use crate::ledger::Fence;
 use crate::postgres;

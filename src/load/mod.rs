@@ -1,7 +1,6 @@
 //! Turns a judged chunk into one Postgres transaction: fence, COPY of the good, COPY of the rejects, commit.
 
 mod aside;
-pub mod encode;
 mod evict;
 mod faults;
 mod fence;
@@ -39,7 +38,7 @@ pub struct JudgedChunk {
     /// As cut. [`crate::rules::Reject`] points into its payload; the slow path reads it again.
     pub chunk: Chunk,
     pub verdict: Verdict,
-    /// The accepted records as one whole binary COPY of the target's columns ([`encode::RowEncoder`]).
+    /// The accepted records as one whole binary COPY of the target's columns ([`crate::copy::RowEncoder`]).
     pub rows: Vec<u8>,
 }
 

@@ -2,7 +2,7 @@
 
 use std::fmt::Write as _;
 
-use super::encode::copy_columns;
+use crate::copy::copy_columns;
 use crate::feed::{Feed, Target};
 
 /// A name in double quotes: reserved words are names like any other.
@@ -18,7 +18,7 @@ pub(super) fn table(target: &Target) -> String {
     format!("{}.{}", ident(&target.schema), ident(&target.table))
 }
 
-/// The target's columns in the order in which [`super::encode::RowEncoder`] writes them.
+/// The target's columns in the order in which [`crate::copy::RowEncoder`] writes them.
 pub(super) fn columns(feed: &Feed) -> String {
     idents(copy_columns(feed))
 }

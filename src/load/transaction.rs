@@ -5,9 +5,9 @@ use std::collections::BTreeMap;
 
 use sqlx::{AssertSqlSafe, PgConnection};
 
-use super::encode::{self, KeepSource, REJECT_COLUMNS, RejectEncoder};
 use super::faults::{FaultClass, Site, classify_error};
 use super::{JudgedChunk, Outcome, fence, slow, sql};
+use crate::copy::{KeepSource, REJECT_COLUMNS, RejectEncoder, joined};
 use crate::feed::Severity;
 use crate::rules::Reject;
 
@@ -115,7 +115,7 @@ async fn commit(connection: &mut PgConnection) -> Result<(), sqlx::Error> {
 /// One COPY of what several whole ones in memory hold. Answers how many rows it stored.
 pub(super) async fn copy(connection: &mut PgConnection, statement: &str, copies: &[&[u8]]) -> Result<u64, sqlx::Error> {
     let mut copy = connection.copy_in_raw(statement).await?;
-    for piece in encode::joined(copies) {
+    for piece in joined(copies) {
         if let Err(error) = copy.send(piece).await {
             // Only a broken socket fails here; the first error says more than a failing farewell would.
             copy.abort("the rows could not be sent").await.ok();

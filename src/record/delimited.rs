@@ -7,6 +7,7 @@ use memchr::memchr;
 
 use super::RecordFault;
 use super::marks::Marks;
+use super::stretch::Stretch;
 use crate::chunk::{Chunk, Ending, Position};
 use crate::feed::Delimited;
 
@@ -24,7 +25,10 @@ pub struct Reader<'c> {
     /// Where it begins in the text.
     start: usize,
     last: Last,
+    /// Of the current record, `found` of them; one more than it should have is kept at most.
     cells: Vec<Cell>,
+    found: usize,
+    utf8: Stretch<'c>,
     /// Cells of the current record that had to be unquoted, one after the other.
     scratch: Vec<u8>,
 }
@@ -43,6 +47,7 @@ struct Cell {
 }
 
 impl Cell {
+    const NONE: Self = Self { start: 0, end: 0 };
     const UNQUOTED: usize = 1 << (usize::BITS - 1);
 }
 
@@ -54,6 +59,7 @@ pub struct Record<'r> {
     text: &'r [u8],
     scratch: &'r [u8],
     cells: &'r [Cell],
+    utf8: Stretch<'r>,
 }
 
 impl<'r> Record<'r> {
@@ -72,6 +78,14 @@ impl<'r> Record<'r> {
     pub fn cell(&self, column: usize) -> &'r [u8] {
         let Cell { start, end } = self.cells[column];
         if start & Cell::UNQUOTED == 0 { &self.text[start..end] } else { &self.scratch[start ^ Cell::UNQUOTED..end] }
+    }
+
+    /// Cell `column` as text; `None` where it is not UTF-8. Panics past [`Record::len`].
+    #[inline]
+    pub fn text(&self, column: usize) -> Option<&'r str> {
+        let Cell { start, end } = self.cells[column];
+        // An unquoted cell's start lies past every stretch.
+        self.utf8.get(start, end).or_else(|| std::str::from_utf8(self.cell(column)).ok())
     }
 }
 
@@ -98,7 +112,9 @@ impl<'c> Reader<'c> {
             position: Position { record: 1, line: 1, byte: 0 },
             start: 0,
             last: Last { record: 0, fault: None },
-            cells: Vec::new(),
+            cells: vec![Cell::NONE; width.min(text.len()) + 1],
+            found: 0,
+            utf8: Stretch::EMPTY,
             scratch: Vec::new(),
         }
     }
@@ -110,7 +126,7 @@ impl<'c> Reader<'c> {
         if self.start >= self.text.len() {
             return None;
         }
-        self.cells.clear();
+        self.found = 0;
         self.scratch.clear();
         let at = self.position;
         let start = self.start;
@@ -123,7 +139,11 @@ impl<'c> Reader<'c> {
         self.position.record += 1;
         self.position.byte += (self.start - start) as u64;
         let raw = &self.text[start..self.start];
-        Some((Record { at, raw, text: self.text, scratch: &self.scratch, cells: &self.cells }, fault))
+        if !self.utf8.reaches(self.start) {
+            self.utf8 = Stretch::of(self.text, start);
+        }
+        let cells = &self.cells[..self.found.min(self.cells.len())];
+        Some((Record { at, raw, text: self.text, scratch: &self.scratch, cells, utf8: self.utf8 }, fault))
     }
 
     #[inline]
@@ -144,38 +164,75 @@ impl<'c> Reader<'c> {
     /// Splits the record at `start` into cells, and moves on to the next.
     #[inline]
     fn split(&mut self) -> Option<RecordFault> {
-        let mut found = 0;
+        match self.quote {
+            None => self.split_plain(),
+            Some(quote) => self.split_quoted(quote),
+        }
+        .or_else(|| {
+            let (expected, found) = (self.width, self.found);
+            (found != expected).then_some(RecordFault::FieldCount { expected, found })
+        })
+    }
+
+    /// Every mark ends a cell.
+    #[inline]
+    fn split_plain(&mut self) -> Option<RecordFault> {
         let mut cell_start = self.start;
         loop {
-            let quoted = self.quote.is_some() && self.text.get(cell_start).copied() == self.quote;
+            let end = self.marks.next().unwrap_or(self.text.len());
+            if self.text.get(end) != Some(&self.delimiter) {
+                self.keep(Cell { start: cell_start, end: self.without_cr(cell_start, end) });
+                self.end_line(end);
+                return None;
+            }
+            self.keep(Cell { start: cell_start, end });
+            cell_start = end + 1;
+        }
+    }
+
+    #[inline]
+    fn split_quoted(&mut self, quote: u8) -> Option<RecordFault> {
+        let mut cell_start = self.start;
+        loop {
+            let quoted = self.text.get(cell_start) == Some(&quote);
             let close = if quoted { self.close_quote(cell_start) } else { Some(Close::NONE) };
             let Some(close) = close else {
                 // No cutter gives such a chunk but as its last record; whoever did, the record is not readable.
-                self.cells.clear();
+                self.found = 0;
                 self.start = self.text.len();
                 return Some(RecordFault::UnclosedQuote);
             };
             let end = self.cell_end();
             let line_end = self.text.get(end) != Some(&self.delimiter);
-            if found <= self.width {
-                let content = if line_end { self.without_cr(cell_start.max(close.at), end) } else { end };
-                let cell = if quoted {
-                    self.unquote(cell_start, close, content)
-                } else {
-                    Cell { start: cell_start, end: content }
-                };
-                self.cells.push(cell);
-            }
-            found += 1;
+            let content = if line_end { self.without_cr(cell_start.max(close.at), end) } else { end };
+            let cell = if quoted && self.found < self.cells.len() {
+                self.unquote(cell_start, close, content)
+            } else {
+                Cell { start: cell_start, end: content }
+            };
+            self.keep(cell);
             if line_end {
-                let lf = usize::from(end < self.text.len());
-                self.start = end + lf;
-                self.position.line += lf as u64;
-                break;
+                self.end_line(end);
+                return None;
             }
             cell_start = end + 1;
         }
-        (found != self.width).then_some(RecordFault::FieldCount { expected: self.width, found })
+    }
+
+    #[inline]
+    fn keep(&mut self, cell: Cell) {
+        if let Some(place) = self.cells.get_mut(self.found) {
+            *place = cell;
+        }
+        self.found += 1;
+    }
+
+    /// The record ends at `end`, with a line end or with the text.
+    #[inline]
+    fn end_line(&mut self, end: usize) {
+        let lf = usize::from(end < self.text.len());
+        self.start = end + lf;
+        self.position.line += lf as u64;
     }
 
     /// Offset of the delimiter or line end that comes next, or of the text's end; quotes stand for themselves.

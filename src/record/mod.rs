@@ -3,6 +3,7 @@
 mod columns;
 mod delimited;
 mod marks;
+mod stretch;
 #[cfg(test)]
 mod tests;
 

@@ -51,6 +51,9 @@ impl Check {
 
 /// Unicode scalar values in UTF-8: every byte that does not continue one begins one.
 fn characters(text: &[u8]) -> usize {
+    if text.is_ascii() {
+        return text.len();
+    }
     text.iter().filter(|byte| (**byte & 0b1100_0000) != 0b1000_0000).count()
 }
 

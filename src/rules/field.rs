@@ -39,11 +39,12 @@ pub(super) enum Nuls {
 }
 
 impl FieldPlan {
-    /// Adds the rules that `cell` breaks to `broken`. The value is [`Value::Missing`] where the cell cannot be read.
-    #[inline]
+    /// Adds the rules that `cell` breaks to `broken`; `text` gives the cell as UTF-8, if it is. The value is [`Value::Missing`] where the cell cannot be read.
+    #[inline(always)]
     pub(super) fn judge<'c>(
         &self,
         cell: &'c [u8],
+        text: impl FnOnce() -> Option<&'c str>,
         missing: &TextSet,
         nuls: Nuls,
         broken: &mut Vec<RuleId>,
@@ -52,7 +53,7 @@ impl FieldPlan {
             broken.extend(self.required);
             return Value::Missing;
         }
-        let Some(value) = self.reading.read(cell) else {
+        let Some(value) = self.reading.read(cell, text) else {
             broken.push(self.unreadable);
             return Value::Missing;
         };
@@ -86,9 +87,9 @@ impl Reading {
     }
 
     #[inline]
-    fn read<'c>(&self, cell: &'c [u8]) -> Option<Value<'c>> {
+    fn read<'c>(&self, cell: &'c [u8], text: impl FnOnce() -> Option<&'c str>) -> Option<Value<'c>> {
         match self {
-            Self::Text => std::str::from_utf8(cell).ok().map(Value::Text),
+            Self::Text => text().map(Value::Text),
             Self::Integer => number::integer(cell).map(Value::Integer),
             Self::Decimal(decimal) => decimal.read(cell).map(Value::Decimal),
             Self::Boolean { yes, .. } if yes.contains(cell) => Some(Value::Boolean(true)),

@@ -34,7 +34,8 @@ impl Plan {
             }
             let mut read = recycle(std::mem::take(values));
             broken.clear();
-            self.judge_cells(|column| record.cell(column), &columns.of_field, nuls, &mut read, broken);
+            let cells = (|column| record.cell(column), |column| record.text(column));
+            self.judge_cells(cells, &columns.of_field, nuls, &mut read, broken);
             for rule in broken.iter() {
                 note(tally, *rule, record.at);
             }
@@ -50,19 +51,22 @@ impl Plan {
         verdict
     }
 
-    /// Fills `values` with one value per field, and `broken` with the rules that the cells break, ascending.
+    /// Fills `values` with one value per field, and `broken` with the rules that the cells break, ascending. A column's
+    /// cell is asked for as bytes and, where it is to be text, as text.
     #[inline]
     pub(super) fn judge_cells<'c>(
         &self,
-        cell: impl Fn(usize) -> &'c [u8],
+        (cell, text): (impl Fn(usize) -> &'c [u8], impl Fn(usize) -> Option<&'c str>),
         of_field: &[usize],
         nuls: Nuls,
         values: &mut Vec<Value<'c>>,
         broken: &mut Vec<RuleId>,
     ) {
-        for (field, column) in self.fields.iter().zip(of_field) {
-            values.push(field.judge(cell(*column), &self.missing, nuls, broken));
-        }
+        let fields = self.fields.iter().zip(of_field);
+        // All at once: each pushed by itself would ask for room.
+        values.extend(
+            fields.map(|(field, column)| field.judge(cell(*column), || text(*column), &self.missing, nuls, broken)),
+        );
     }
 
     #[cold]

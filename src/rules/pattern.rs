@@ -4,7 +4,7 @@
 //! pattern runs in `regex-automata`, the engine beneath `regex`, with the same answers.
 
 use regex_automata::meta;
-use regex_syntax::hir::{Class, Hir, HirKind, Look, Repetition};
+use regex_syntax::hir::{self, Hir, HirKind, Look, Repetition};
 
 /// A compiled pattern.
 #[derive(Debug, Clone)]
@@ -12,6 +12,11 @@ pub struct Pattern(Matcher);
 
 #[derive(Debug, Clone)]
 enum Matcher {
+    /// None of them may vary: `length` bytes in all.
+    Fixed {
+        length: usize,
+        runs: Vec<Run>,
+    },
     Runs(Vec<Run>),
     Regex(Box<meta::Regex>),
 }
@@ -25,7 +30,10 @@ impl Pattern {
     pub fn compile(pattern: &str) -> Result<Self, PatternError> {
         let hir = regex_syntax::parse(pattern).map_err(|fault| PatternError(fault.to_string()))?;
         match runs(&hir) {
-            Some(runs) => Ok(Self(Matcher::Runs(runs))),
+            Some(runs) => Ok(Self(match fixed_length(&runs) {
+                Some(length) => Matcher::Fixed { length, runs },
+                None => Matcher::Runs(runs),
+            })),
             None => regex(hir).map(|regex| Self(Matcher::Regex(Box::new(regex)))),
         }
     }
@@ -33,6 +41,7 @@ impl Pattern {
     /// Whether the whole of `text` matches.
     pub fn matches(&self, text: &[u8]) -> bool {
         match &self.0 {
+            Matcher::Fixed { length, runs } => text.len() == *length && all_hold(runs, text),
             Matcher::Runs(runs) => run_through(runs, text),
             Matcher::Regex(regex) => regex.is_match(text),
         }
@@ -53,9 +62,77 @@ fn regex(hir: Hir) -> Result<meta::Regex, PatternError> {
 /// Bytes of one class, so and so many times.
 #[derive(Debug, Clone)]
 struct Run {
-    class: Box<[bool; 256]>,
+    class: Class,
     least: usize,
     most: usize,
+}
+
+/// A set of bytes.
+#[derive(Debug, Clone)]
+struct Class {
+    table: Box<[bool; 256]>,
+    /// The same as two spans (they may be one twice), where two are enough: many bytes are held against them at once.
+    spans: Option<[Span; 2]>,
+}
+
+/// The bytes from `first` to `first + more`.
+#[derive(Debug, Clone, Copy)]
+struct Span {
+    first: u8,
+    more: u8,
+}
+
+impl Class {
+    fn of(ranges: impl IntoIterator<Item = (u8, u8)>) -> Self {
+        let mut table = Box::new([false; 256]);
+        let mut spans = Vec::new();
+        for (first, last) in ranges {
+            table[usize::from(first)..=usize::from(last)].fill(true);
+            spans.push(Span { first, more: last - first });
+        }
+        let spans = match spans.as_slice() {
+            [one] => Some([*one, *one]),
+            [one, other] => Some([*one, *other]),
+            _ => None,
+        };
+        Self { table, spans }
+    }
+
+    fn has(&self, byte: u8) -> bool {
+        self.table[usize::from(byte)]
+    }
+
+    /// Whether it has every byte of `text`.
+    #[inline]
+    fn holds(&self, text: &[u8]) -> bool {
+        let Some(spans) = &self.spans else { return text.iter().all(|byte| self.has(*byte)) };
+        // The compiler makes one wide instruction of what is done to a block.
+        let (blocks, rest) = text.as_chunks::<16>();
+        let (half_blocks, rest) = rest.as_chunks::<8>();
+        blocks.iter().all(|block| within(spans, block))
+            && half_blocks.iter().all(|block| within(spans, block))
+            && rest.iter().all(|byte| self.has(*byte))
+    }
+}
+
+#[inline]
+fn within<const N: usize>(spans: &[Span; 2], block: &[u8; N]) -> bool {
+    let inside = |span: Span, byte: u8| byte.wrapping_sub(span.first) <= span.more;
+    block.iter().fold(true, |all, byte| all & (inside(spans[0], *byte) | inside(spans[1], *byte)))
+}
+
+fn fixed_length(runs: &[Run]) -> Option<usize> {
+    runs.iter().try_fold(0usize, |length, run| if run.least == run.most { length.checked_add(run.least) } else { None })
+}
+
+/// `text` is as long as the runs are together.
+fn all_hold(runs: &[Run], text: &[u8]) -> bool {
+    let mut rest = text;
+    runs.iter().all(|run| {
+        let (here, after) = rest.split_at(run.least);
+        rest = after;
+        run.class.holds(here)
+    })
 }
 
 /// Takes as much as it can of each run: `runs` makes sure that no run could want what the one before it took.
@@ -63,7 +140,7 @@ fn run_through(runs: &[Run], text: &[u8]) -> bool {
     let mut rest = text;
     for run in runs {
         let here = &rest[..rest.len().min(run.most)];
-        let taken = here.iter().position(|byte| !run.class[usize::from(*byte)]).unwrap_or(here.len());
+        let taken = here.iter().position(|byte| !run.class.has(*byte)).unwrap_or(here.len());
         if taken < run.least {
             return false;
         }
@@ -93,14 +170,14 @@ fn runs(hir: &Hir) -> Option<Vec<Run>> {
 
 /// The second run needs a byte that the first would never take.
 fn parted(first: &Run, second: &Run) -> bool {
-    second.least > 0 && first.class.iter().zip(second.class.iter()).all(|(a, b)| !(a & b))
+    second.least > 0 && first.class.table.iter().zip(second.class.table.iter()).all(|(a, b)| !(a & b))
 }
 
 fn flatten(hir: &Hir, runs: &mut Vec<Run>) -> Option<()> {
     match hir.kind() {
         HirKind::Empty => {}
         HirKind::Literal(literal) => {
-            runs.extend(literal.0.iter().map(|byte| Run { class: table([(*byte, *byte)]), least: 1, most: 1 }));
+            runs.extend(literal.0.iter().map(|byte| Run { class: Class::of([(*byte, *byte)]), least: 1, most: 1 }));
         }
         HirKind::Class(class) => runs.push(Run { class: ascii(class)?, least: 1, most: 1 }),
         HirKind::Capture(capture) => flatten(&capture.sub, runs)?,
@@ -126,22 +203,16 @@ fn repeat(repetition: &Repetition, runs: &mut Vec<Run>) -> Option<()> {
     Some(())
 }
 
-fn ascii(class: &Class) -> Option<Box<[bool; 256]>> {
+fn ascii(class: &hir::Class) -> Option<Class> {
     match class {
-        Class::Unicode(class) if class.is_ascii() => {
-            Some(table(class.iter().map(|range| (range.start() as u8, range.end() as u8))))
+        hir::Class::Unicode(class) if class.is_ascii() => {
+            Some(Class::of(class.iter().map(|range| (range.start() as u8, range.end() as u8))))
         }
-        Class::Bytes(class) if class.is_ascii() => Some(table(class.iter().map(|range| (range.start(), range.end())))),
+        hir::Class::Bytes(class) if class.is_ascii() => {
+            Some(Class::of(class.iter().map(|range| (range.start(), range.end()))))
+        }
         _ => None,
     }
-}
-
-fn table(ranges: impl IntoIterator<Item = (u8, u8)>) -> Box<[bool; 256]> {
-    let mut table = Box::new([false; 256]);
-    for (first, last) in ranges {
-        table[usize::from(first)..=usize::from(last)].fill(true);
-    }
-    table
 }
 
 #[cfg(test)]
@@ -151,7 +222,7 @@ mod tests {
     use super::*;
 
     fn is_table(pattern: &str) -> bool {
-        matches!(Pattern::compile(pattern).unwrap().0, Matcher::Runs(_))
+        matches!(Pattern::compile(pattern).unwrap().0, Matcher::Fixed { .. } | Matcher::Runs(_))
     }
 
     #[test]
@@ -195,6 +266,22 @@ mod tests {
     }
 
     proptest! {
+        #[test]
+        fn a_class_holds_a_text_if_it_has_every_byte(
+            class in prop::sample::select(vec!["[0-9]", "[0-9a-f]", "[0-9A-Za-z]", "x", "[\\x00-\\x7f]", "[\\x00x]"]),
+            mut text in "[0-9a-f]{0,40}|x{0,40}", at in 0usize..40, byte: u8,
+        ) {
+            let pattern = format!("{class}{{{}}}", text.len());
+            let theirs = regex::bytes::Regex::new(&format!(r"(?-u)\A(?:{pattern})\z")).unwrap();
+            let mut bytes = std::mem::take(&mut text).into_bytes();
+            let ours = Pattern::compile(&pattern).unwrap();
+            prop_assert_eq!(ours.matches(&bytes), theirs.is_match(&bytes));
+            if let Some(place) = bytes.get_mut(at) {
+                *place = byte;
+            }
+            prop_assert_eq!(ours.matches(&bytes), theirs.is_match(&bytes), "{} {:?}", &pattern, bytes);
+        }
+
         #[test]
         fn every_pattern_agrees_with_regex(
             parts in prop::collection::vec(

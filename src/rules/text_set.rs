@@ -37,6 +37,13 @@ impl TextSet {
     pub(super) fn contains(&self, text: &[u8]) -> bool {
         match self {
             Self::EmptyText => text.is_empty(),
+            _ => self.lists(text),
+        }
+    }
+
+    fn lists(&self, text: &[u8]) -> bool {
+        match self {
+            Self::EmptyText => text.is_empty(),
             Self::Short(packed) => pack(text).is_some_and(|text| {
                 if packed.len() <= FEW { packed.contains(&text) } else { packed.binary_search(&text).is_ok() }
             }),

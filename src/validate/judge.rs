@@ -4,8 +4,8 @@ use std::sync::{Arc, Mutex, PoisonError};
 
 use crate::chunk::{Delivery, Envelope, Origin};
 use crate::config::FeedVersion;
+use crate::copy::RowEncoder;
 use crate::load::JudgedChunk;
-use crate::load::encode::RowEncoder;
 use crate::record::{Columns, HeaderFault};
 use crate::rules::{Reject, Scratch};
 

@@ -3,7 +3,7 @@
 use std::path::{Path, PathBuf};
 
 /// Values in, values out: no client library, no clock, no async, no files.
-const PURE: [&str; 7] = ["feed", "chunk", "record", "rules", "ledger", "report", "generate"];
+const PURE: [&str; 8] = ["feed", "chunk", "record", "rules", "copy", "ledger", "report", "generate"];
 const IMPURE: [&str; 23] = [
     "rdkafka::",
     "sqlx::",

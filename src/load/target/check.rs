@@ -5,8 +5,8 @@ use std::collections::BTreeSet;
 use sqlx::{PgConnection, Row as _};
 
 use super::{TargetError, key_names, primary_key_name, unique_key_name};
+use crate::copy::postgres_type;
 use crate::feed::{Feed, FieldType, Target};
-use crate::load::encode::postgres_type;
 use crate::load::sql;
 
 /// An existing relation.

@@ -3,8 +3,8 @@
 use sqlx::{AssertSqlSafe, PgConnection};
 
 use super::{derived_name, key_names, primary_key_name, unique_key_name};
+use crate::copy::postgres_type;
 use crate::feed::{Feed, Field, Severity};
-use crate::load::encode::postgres_type;
 use crate::load::sql;
 
 /// The table, its declared keys, and the index by which the rows of a job are found.

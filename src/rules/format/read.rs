@@ -75,22 +75,19 @@ impl Parts {
     }
 
     fn iso_date<'t>(&mut self, text: &'t [u8]) -> Option<&'t [u8]> {
-        let ([y1, y2, y3, y4, b'-', m1, m2, b'-', d1, d2], rest) = text.split_first_chunk::<10>()? else {
-            return None;
-        };
-        self.year = (pair(*y1, *y2)? * 100 + pair(*y3, *y4)?) as i32;
-        self.month = pair(*m1, *m2)?;
-        self.day = pair(*d1, *d2)?;
+        let (date, rest) = text.split_first_chunk::<10>()?;
+        let [year_month @ .., tens, ones] = date;
+        let pairs = pairs(year_month, b"0000-00-")?;
+        self.year = i32::from(pairs[0]) * 100 + i32::from(pairs[2]);
+        self.month = pairs[5].into();
+        self.day = pair(*tens, *ones)?;
         Some(rest)
     }
 
     fn iso_time<'t>(&mut self, text: &'t [u8]) -> Option<&'t [u8]> {
-        let ([h1, h2, b':', m1, m2, b':', s1, s2], rest) = text.split_first_chunk::<8>()? else {
-            return None;
-        };
-        self.hour = pair(*h1, *h2)?;
-        self.minute = pair(*m1, *m2)?;
-        self.second = pair(*s1, *s2)?;
+        let (time, rest) = text.split_first_chunk::<8>()?;
+        let pairs = pairs(time, b"00:00:00")?;
+        (self.hour, self.minute, self.second) = (pairs[0].into(), pairs[3].into(), pairs[6].into());
         Some(rest)
     }
 
@@ -179,6 +176,21 @@ fn digit(byte: u8) -> Option<u32> {
 
 fn pair(tens: u8, ones: u8) -> Option<u32> {
     Some(digit(tens)? * 10 + digit(ones)?)
+}
+
+/// Reads eight bytes at once: where `shape` has a `0` a digit must stand, elsewhere the byte itself. Of two digits side
+/// by side, their number stands at the place of the first.
+#[inline]
+fn pairs(text: &[u8; 8], shape: &[u8; 8]) -> Option<[u8; 8]> {
+    const HIGH: u64 = 0x8080_8080_8080_8080;
+    let digits = u64::from_le_bytes(*text) ^ u64::from_le_bytes(*shape);
+    // 0x76 takes what is above 9 to the high bit. Where a byte's sum carries into the next, its own high bit is set.
+    let above_nine = (digits.wrapping_add(0x7676_7676_7676_7676) | digits) & HIGH;
+    let between = u64::from_le_bytes(shape.map(|byte| if byte == b'0' { 0 } else { 0xff }));
+    if above_nine | (digits & between) != 0 {
+        return None;
+    }
+    Some((digits * 10 + (digits >> 8)).to_le_bytes())
 }
 
 fn number(digits: Digits, text: &[u8]) -> Option<(u32, &[u8])> {

@@ -147,6 +147,25 @@ proptest! {
         prop_assert_eq!(utc_micros(&format.replace("%6f", "%f"), &text), Some(micros), "{}", text);
     }
 
+    /// Dates and times that are read eight bytes at once, held against the same step by step.
+    #[test]
+    fn one_step_reads_what_its_five_read(
+        text in "[0-9]{4}-[01][0-9]-[0-3][0-9]T[0-2][0-9]:[0-6][0-9]:[0-6][0-9]",
+        places in prop::collection::vec((0usize..19, any::<u8>()), 0..3),
+    ) {
+        use compile::Digits::Two;
+        let steps = [
+            Step::Year, Step::Literal(b'-'), Step::Month(Two), Step::Literal(b'-'), Step::Day(Two), Step::Literal(b'T'),
+            Step::Hour(Two), Step::Literal(b':'), Step::Minute, Step::Literal(b':'), Step::Second,
+        ];
+        let mut text = text.into_bytes();
+        for (at, byte) in places {
+            text[at] = byte;
+        }
+        let format = Format::compile("%Y-%m-%dT%H:%M:%S").unwrap();
+        prop_assert_eq!(format.read(&text), read::read(&steps, &text), "{:?}", text);
+    }
+
     #[test]
     fn no_text_makes_it_panic(text in ".{0,40}", bytes in prop::collection::vec(any::<u8>(), 0..40)) {
         for format in ["%F %T%.f%:z", "%-d %B %y %-I%p", "%Y%j%H%M%S%f%z", "%e%b%Y"] {

@@ -48,7 +48,8 @@ fn feed() -> Feed {
 /// The values of one record and what it broke, by name.
 fn judged<'c>(plan: &Plan, cells: &[&'c [u8]]) -> (Vec<Value<'c>>, Vec<String>) {
     let (mut values, mut broken) = (Vec::new(), Vec::new());
-    plan.judge_cells(|column| cells[column], &[0, 1, 2, 3], Nuls::Somewhere, &mut values, &mut broken);
+    let both = (|column: usize| cells[column], |column: usize| std::str::from_utf8(cells[column]).ok());
+    plan.judge_cells(both, &[0, 1, 2, 3], Nuls::Somewhere, &mut values, &mut broken);
     assert!(broken.is_sorted(), "in the order of the plan's rules");
     (values, broken.iter().map(|rule| plan.rule(*rule).name.clone()).collect())
 }

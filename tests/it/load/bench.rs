@@ -5,7 +5,7 @@ use std::time::{Duration, Instant};
 
 use fabric::chunk::{Chunk, Cutter, Delivery, JobId, Limits, Origin, Token};
 use fabric::config::{FeedVersion, active_feed, apply_feed};
-use fabric::load::encode::RowEncoder;
+use fabric::copy::RowEncoder;
 use fabric::load::{Entry, Gates, JudgedChunk, LoadError, Loader, Outcome};
 use fabric::record::Columns;
 use fabric::rules::Scratch;
