@@ -9,6 +9,7 @@ mod lost;
 mod outbox;
 mod partitions;
 mod round;
+mod summary;
 
 use std::time::Duration;
 

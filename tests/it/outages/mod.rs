@@ -12,6 +12,7 @@ mod network;
 mod partitions;
 mod proxied;
 mod redis;
+mod sizes;
 
 use std::process::Command;
 use std::time::Duration;
