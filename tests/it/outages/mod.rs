@@ -3,6 +3,7 @@
 //!
 //! An outage lasts seconds where a longer one goes the same way. `FABRIC_TEST_LONG=1` makes each a minute.
 
+mod clock;
 mod connections;
 mod cut;
 mod disk;
