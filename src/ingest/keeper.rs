@@ -26,7 +26,8 @@ pub struct Keeper {
 impl Keeper {
     /// Runs until it is dropped, or the job or this process is to end.
     pub async fn run(self, mut shutdown: Shutdown) {
-        let mut renew_at = Instant::now();
+        // Whoever registered or reopened the job has just leased it: a small file is closed before it is renewed.
+        let mut renew_at = Instant::now() + LOOK;
         loop {
             if Instant::now() >= renew_at {
                 if self.renew().await.is_break() {

@@ -32,6 +32,10 @@ pub async fn ensure_target(connection: &mut PgConnection, feed: &Feed, load: &Lo
             load.target_schemas.join(", ")
         )));
     }
+    // Nearly always it is there, whole: no lock, which files that are registered at once would wait for.
+    if let Some(table) = check::find(connection, target).await? {
+        return check::check(connection, feed, &table).await;
+    }
     let mut transaction = connection.begin().await?;
     // One process makes the table; the others wait here and then find it.
     sqlx::query("select pg_advisory_xact_lock(hashtextextended($1, 0))")

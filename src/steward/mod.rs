@@ -10,6 +10,7 @@ mod outbox;
 mod owed;
 mod partitions;
 mod round;
+mod summary;
 
 use std::time::Duration;
 

@@ -9,6 +9,7 @@ use tokio::time::Instant;
 use super::live::{LiveJob, read};
 use super::lost::LostChunks;
 use super::owed::OwedChunks;
+use super::summary::Summaries;
 use super::{owed, partitions};
 use crate::chunk::JobId;
 use crate::feed::{Feed, Threshold, ThresholdAction};
@@ -48,6 +49,7 @@ pub(super) struct Rounds {
     lost: LostChunks,
     owed: OwedChunks,
     partitions_made: Option<Instant>,
+    summaries: Summaries,
 }
 
 impl Rounds {
@@ -58,6 +60,7 @@ impl Rounds {
             lost: LostChunks::new(&settings.kafka),
             owed: OwedChunks::new(settings),
             partitions_made: None,
+            summaries: Summaries::default(),
         }
     }
 
@@ -76,6 +79,7 @@ impl Rounds {
             self.look_after(connection, job, missing.contains(&job.job)).await?;
         }
         self.owed.look(&live, &self.feeds).await;
+        self.summaries.make(&self.postgres);
         Ok(live.iter().map(pace).max().unwrap_or(Pace::Idle))
     }
 
@@ -108,11 +112,7 @@ impl Rounds {
                 let last = warning.as_deref().map_or(Reason::Clear, Reason::Because);
                 let moves = [(Move::AllLoaded, Reason::Clear), (Move::Reconciled, last)];
                 if change(connection, job, rest_of(job, &moves)).await? {
-                    tokio::spawn(summarise(
-                        self.postgres.clone(),
-                        feed.target.schema.clone(),
-                        feed.target.table.clone(),
-                    ));
+                    self.summaries.want(&feed.target);
                 }
                 Ok(())
             }
@@ -262,24 +262,4 @@ async fn name_missing(connection: &mut PgConnection, job: JobId) -> Result<Strin
         "chunks are missing ({count}): {}; no lane holds them any more. `fabric ingest --resume {job}` sends them again",
         jobs::named(&ranges)
     ))
-}
-
-/// Brings the target's BRIN index up to date, on a connection of its own: it reads every new page. What it cannot do
-/// costs lookups by job some speed, and `autosummarize` does it later.
-async fn summarise(postgres: PostgresSettings, schema: String, table: String) {
-    let work = async {
-        let mut connection = crate::postgres::connect(&postgres, "fabric steward summary").await?;
-        sqlx::query(
-            "select brin_summarize_new_values(i.indexrelid)
-               from pg_index i join pg_class c on c.oid = i.indexrelid join pg_am a on a.oid = c.relam
-              where a.amname = 'brin' and i.indrelid = to_regclass(format('%I.%I', $1::text, $2::text))",
-        )
-        .bind(&schema)
-        .bind(&table)
-        .execute(&mut connection)
-        .await
-    };
-    if let Err(error) = work.await {
-        tracing::debug!(schema, table, %error, "left a BRIN index to autosummarize");
-    }
 }

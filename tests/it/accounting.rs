@@ -17,7 +17,7 @@ pub struct Account {
 /// Every record of the file is exactly once either a row of `card_transactions` or a reject of `job`, byte for byte, and
 /// there is no other row.
 pub async fn account(pool: &PgPool, job: i64, file: &Path) -> Account {
-    hold(pool, job, &std::fs::read(file).unwrap()).await
+    account_of_jobs(pool, &[job], &std::fs::read(file).unwrap()).await
 }
 
 /// As [`account`], for a job that was ended in its middle: of the file's bytes, those that the ledger says are loaded.
@@ -34,12 +34,13 @@ pub async fn account_of_ledger(pool: &PgPool, job: i64, file: &Path) -> Account 
         .flat_map(|(first, span)| &bytes[usize::try_from(first).unwrap()..usize::try_from(first + span).unwrap()])
         .copied()
         .collect();
-    hold(pool, job, &loaded).await
+    account_of_jobs(pool, &[job], &loaded).await
 }
 
-async fn hold(pool: &PgPool, job: i64, bytes: &[u8]) -> Account {
-    let mut rejects = multiset(rejects(pool, job).await);
-    let mut rows = multiset(rows(pool, job).await);
+/// As [`account`], for jobs that loaded these bytes together.
+pub async fn account_of_jobs(pool: &PgPool, jobs: &[i64], bytes: &[u8]) -> Account {
+    let mut rejects = multiset(rejects(pool, jobs).await);
+    let mut rows = multiset(rows(pool, jobs).await);
     let mut account = Account { records: 0, loaded: 0, rejected: 0 };
     for line in bytes.split_inclusive(|byte| *byte == b'\n') {
         account.records += 1;
@@ -79,14 +80,18 @@ where
     }
 }
 
-async fn rejects(pool: &PgPool, job: i64) -> Vec<Vec<u8>> {
-    sqlx::query_scalar("select source from fabric.rejects where job_id = $1").bind(job).fetch_all(pool).await.unwrap()
+async fn rejects(pool: &PgPool, jobs: &[i64]) -> Vec<Vec<u8>> {
+    sqlx::query_scalar("select source from fabric.rejects where job_id = any($1)")
+        .bind(jobs)
+        .fetch_all(pool)
+        .await
+        .unwrap()
 }
 
 /// Each row as the file would write it, but for the timestamp: microseconds since 1970 tell it without its zone.
-async fn rows(pool: &PgPool, job: i64) -> Vec<String> {
-    let foreign: i64 = sqlx::query_scalar("select count(*) from card_transactions where _job_id <> $1")
-        .bind(job)
+async fn rows(pool: &PgPool, jobs: &[i64]) -> Vec<String> {
+    let foreign: i64 = sqlx::query_scalar("select count(*) from card_transactions where _job_id <> all($1)")
+        .bind(jobs)
         .fetch_one(pool)
         .await
         .unwrap();
@@ -97,9 +102,9 @@ async fn rows(pool: &PgPool, job: i64) -> Vec<String> {
                 coalesce(value_date::text, ''), coalesce(amount::text, ''), coalesce(currency, ''),
                 coalesce(merchant_name, ''), coalesce(merchant_category::text, ''), coalesce(country, ''),
                 coalesce(branch_code, ''), coalesce(is_reversal::text, ''))
-           from card_transactions where _job_id = $1",
+           from card_transactions where _job_id = any($1)",
     )
-    .bind(job)
+    .bind(jobs)
     .fetch_all(pool)
     .await
     .unwrap()

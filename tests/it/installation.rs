@@ -83,10 +83,10 @@ impl Installation {
         Process::start(self.fabric(arguments), self.folder.path())
     }
 
-    /// With one more setting, for this process alone.
-    pub fn start_with(&self, (name, value): (&str, &str), arguments: &[&str]) -> Process {
+    /// With variables of this process alone.
+    pub fn start_with(&self, environment: &[(&str, &str)], arguments: &[&str]) -> Process {
         let mut command = self.fabric(arguments);
-        command.env(name, value);
+        command.envs(environment.iter().copied());
         Process::start(command, self.folder.path())
     }
 

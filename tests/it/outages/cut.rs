@@ -13,7 +13,7 @@ const CUT: Duration = Duration::from_secs(9);
 
 /// A validator whose way to Kafka can be cut.
 async fn validator_behind(way: &KafkaProxy, installation: &Installation) -> Process {
-    let validator = installation.start_with(("FABRIC_KAFKA_BROKERS", &way.brokers()), &["validate"]);
+    let validator = installation.start_with(&[("FABRIC_KAFKA_BROKERS", &way.brokers())], &["validate"]);
     // Only what it is assigned names the lane.
     validator.until_says(".chunks.normal ", Duration::from_secs(20)).await;
     validator
@@ -62,7 +62,7 @@ async fn a_publisher_cut_off_from_kafka_goes_on_when_healed() {
     installation.set("FABRIC_INGEST_PATIENCE", "120s");
     let file = installation.card_transactions("cards.txt", RECORDS);
     let mut ingest =
-        installation.start_with(("FABRIC_KAFKA_BROKERS", &way.brokers()), &["ingest", "card-transactions", &file]);
+        installation.start_with(&[("FABRIC_KAFKA_BROKERS", &way.brokers())], &["ingest", "card-transactions", &file]);
     installation.until(1, "select count(*) from fabric.jobs where state = 'publishing'").await;
     way.proxy.cut();
     let _validator = installation.validator();
@@ -78,7 +78,7 @@ async fn a_validator_cut_off_from_postgres_in_mid_load_blocks_nobody_and_doubles
     let installation = installation().await;
     let way = Way::to_postgres(&installation);
     let file = installation.card_transactions("cards.txt", RECORDS);
-    let cut_off = installation.start_with(("FABRIC_POSTGRES_URL", &way.url), &["validate"]);
+    let cut_off = installation.start_with(&[("FABRIC_POSTGRES_URL", &way.url)], &["validate"]);
     cut_off.until_says(".chunks.normal ", Duration::from_secs(20)).await;
     let (_ingest, job) = begin(&installation, &file).await;
     installation.until(SOME, LEDGER_ROWS).await;

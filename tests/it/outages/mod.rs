@@ -3,6 +3,7 @@
 //!
 //! An outage lasts seconds where a longer one goes the same way. `FABRIC_TEST_LONG=1` makes each a minute.
 
+mod clock;
 mod connections;
 mod cut;
 mod disk;
@@ -12,6 +13,7 @@ mod network;
 mod partitions;
 mod proxied;
 mod redis;
+mod sizes;
 
 use std::process::Command;
 use std::time::Duration;

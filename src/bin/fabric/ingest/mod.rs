@@ -98,8 +98,21 @@ pub fn run(globals: &Globals, args: Args) -> anyhow::Result<Exit> {
             Box::new(move |words: &str| display.say(words))
         };
         let ingest = Ingest::new(server.settings.clone(), server.pool.clone(), tell, shutdown);
-        let each = works.into_iter().map(|work| one::run(&ingest, server, &display, work, until));
-        let done: Vec<Loaded> = futures::stream::iter(each).buffered(args.parallel.into()).collect().await;
+        let parallel = usize::from(args.parallel);
+        // A file that is published makes room for the next, however long it takes to load.
+        let (published, follow) = tokio::sync::mpsc::unbounded_channel();
+        let publishing = async {
+            let each = works.into_iter().map(|work| one::publish(&ingest, server, &display, work, until));
+            let mut each = std::pin::pin!(futures::stream::iter(each).buffered(parallel));
+            while let Some(step) = each.next().await {
+                // Whoever follows hears every step.
+                published.send(step).ok();
+            }
+            drop(published);
+        };
+        let follow = futures::stream::unfold(follow, async |mut steps| Some((steps.recv().await?, steps)));
+        let following = follow.map(|step| one::follow(server, &display, step)).buffered(parallel).collect();
+        let ((), done): ((), Vec<Loaded>) = futures::join!(publishing, following);
         show(&args, several, &done)
     })
 }

@@ -36,20 +36,72 @@ const LOOK: Duration = Duration::from_millis(100);
 /// A job whose chunks are in Kafka, and of which nothing was loaded for so long, is told of.
 const STILL: Duration = Duration::from_secs(10);
 
-pub async fn run(ingest: &Ingest, server: &Server, display: &Arc<Display>, work: Work, until: Until) -> Loaded {
-    let name = match &work {
-        Work::File(request) => name_of(&request.input),
-        Work::Resume(job, _) => format!("job {job}"),
+/// How far a file is once its publishing has ended.
+pub enum Step {
+    Done(Loaded),
+    /// Its job is to be waited for.
+    Wait(Wait),
+}
+
+pub struct Wait {
+    name: String,
+    job: JobId,
+    records: u64,
+    began: Instant,
+}
+
+/// Publishes one file.
+pub async fn publish(ingest: &Ingest, server: &Server, display: &Arc<Display>, work: Work, until: Until) -> Step {
+    let (name, bytes) = match &work {
+        Work::File(request) => (name_of(&request.input), size_of(&request.input)),
+        Work::Resume(job, from) => (format!("job {job}"), from.as_ref().and_then(size_of)),
     };
+    let began = Instant::now();
     let progress = Arc::new(Progress::default());
-    let bar = display.bar(&name, &work);
+    let bar = display.bar(&name, bytes, began);
     let following = bar.follow(progress.clone());
     let ingested = match work {
         Work::File(request) => ingest.file(&request, &progress).await,
         Work::Resume(job, from) => ingest.resume(job, from, &progress).await,
     };
     drop(following);
-    match finish(server, &bar, ingested, until).await {
+    let ended = match ingested {
+        Ok(Ingested::Published { job, totals, unknown_columns }) => {
+            if !unknown_columns.is_empty() {
+                bar.say(&format!("columns that the feed does not know are not loaded: {}", unknown_columns.join(", ")));
+            }
+            if until == Until::Ended {
+                return Step::Wait(Wait { name, job, records: totals.records, began });
+            }
+            bar.say(&format!(
+                "published as job {job}: {} in {}; fabric jobs wait {job}",
+                figures::counted(totals.records, "record", "records"),
+                figures::counted(totals.chunks.into(), "chunk", "chunks"),
+            ));
+            reported(server, job, Exit::Done).await
+        }
+        Ok(ended) => tell_of_end(server, &bar, ended).await,
+        Err(error) => Err(error.into()),
+    };
+    Step::Done(or_failed(server, display, &name, ended).await)
+}
+
+/// Waits for the job of a file that is published, if there is one to wait for.
+pub async fn follow(server: &Server, display: &Display, step: Step) -> Loaded {
+    let waiting = match step {
+        Step::Done(loaded) => return loaded,
+        Step::Wait(waiting) => waiting,
+    };
+    let bar = display.bar(&waiting.name, None, waiting.began);
+    let ended = match wait(server, &bar, waiting.job, waiting.records).await {
+        Ok(state) => reported(server, waiting.job, Exit::of_job(state)).await,
+        Err(error) => Err(error),
+    };
+    or_failed(server, display, &waiting.name, ended).await
+}
+
+async fn or_failed(server: &Server, display: &Display, name: &str, loaded: anyhow::Result<Loaded>) -> Loaded {
+    match loaded {
         Ok(loaded) => loaded,
         Err(error) => {
             let error = crate::server::describe(error, &server.settings);
@@ -60,43 +112,29 @@ pub async fn run(ingest: &Ingest, server: &Server, display: &Arc<Display>, work:
     }
 }
 
-async fn finish(
-    server: &Server,
-    bar: &Bar,
-    ingested: Result<Ingested, IngestError>,
-    until: Until,
-) -> anyhow::Result<Loaded> {
-    match ingested? {
-        Ingested::Published { job, totals, unknown_columns } => {
-            if !unknown_columns.is_empty() {
-                bar.say(&format!("columns that the feed does not know are not loaded: {}", unknown_columns.join(", ")));
-            }
-            if until == Until::Published {
-                bar.say(&format!(
-                    "published as job {job}: {} in {}; fabric jobs wait {job}",
-                    figures::counted(totals.records, "record", "records"),
-                    figures::counted(totals.chunks.into(), "chunk", "chunks"),
-                ));
-                return Ok(Loaded { report: jobs::report(&server.pool, job).await?, exit: Exit::Done });
-            }
-            let state = wait(server, bar, job, totals.records).await?;
-            Ok(Loaded { report: jobs::report(&server.pool, job).await?, exit: Exit::of_job(state) })
-        }
+async fn reported(server: &Server, job: JobId, exit: Exit) -> anyhow::Result<Loaded> {
+    Ok(Loaded { report: jobs::report(&server.pool, job).await?, exit })
+}
+
+/// What has come of a file whose job is not loading.
+async fn tell_of_end(server: &Server, bar: &Bar, ended: Ingested) -> anyhow::Result<Loaded> {
+    match ended {
+        Ingested::Published { job, .. } => reported(server, job, Exit::Done).await,
         Ingested::Duplicate { of, state } => {
             bar.say(&format!(
                 "not loaded: job {of} has the same content and is {state}. --again loads it all the same; \
                  fabric jobs show {of}"
             ));
-            Ok(Loaded { report: jobs::report(&server.pool, of).await?, exit: Exit::Data })
+            reported(server, of, Exit::Data).await
         }
         Ingested::LateDuplicate { job, of } => {
             bar.say(&format!("the pipe held what job {of} loaded; rows of this one have _job_id {job}"));
-            Ok(Loaded { report: jobs::report(&server.pool, job).await?, exit: Exit::Data })
+            reported(server, job, Exit::Data).await
         }
         Ingested::Ended { job, state } => {
             bar.say(&format!("job {job} is {state}: its publishing was ended"));
             let state = jobs::wait(&server.pool, job, Some(Duration::from_secs(30))).await.map_or(state, |(s, _)| s);
-            Ok(Loaded { report: jobs::report(&server.pool, job).await?, exit: Exit::of_job(state) })
+            reported(server, job, Exit::of_job(state)).await
         }
     }
 }
@@ -178,6 +216,14 @@ fn exit_of_error(error: &IngestError) -> Exit {
         | IngestError::OtherSource { .. }
         | IngestError::Change(ChangeError::NoJob(_) | ChangeError::NotAllowed { .. }) => Exit::Usage,
         _ => Exit::SystemFailed,
+    }
+}
+
+/// As stored; `None` for a pipe.
+fn size_of(input: &Input) -> Option<u64> {
+    match input {
+        Input::Path(path) => std::fs::metadata(path).ok().map(|metadata| metadata.len()),
+        Input::Stdin => None,
     }
 }
 

@@ -5,11 +5,9 @@ use std::sync::atomic::Ordering;
 use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
 
-use fabric::ingest::{Input, Progress};
+use fabric::ingest::Progress;
 use fabric::report::figures;
 use indicatif::{MultiProgress, ProgressBar, ProgressStyle};
-
-use super::Work;
 
 /// Between two lines where there is no terminal.
 const LINE_EVERY: Duration = Duration::from_secs(10);
@@ -52,19 +50,11 @@ impl Display {
         say(&self.bars, self.terminal, words);
     }
 
-    pub fn bar(&self, name: &str, work: &Work) -> Bar {
-        let path = match work {
-            Work::File(request) => Some(&request.input),
-            Work::Resume(_, from) => from.as_ref(),
-        };
-        let bytes = match path {
-            Some(Input::Path(path)) => std::fs::metadata(path).ok().map(|metadata| metadata.len()),
-            _ => None,
-        };
-        let began = Instant::now();
+    /// `bytes`: of the file as stored, if it has a size.
+    pub fn bar(&self, name: &str, bytes: Option<u64>, began: Instant) -> Bar {
         let (bar, lines) = match self.terminal {
             true => (self.bars.add(ProgressBar::new(bytes.unwrap_or(0))), Lines::Terminal),
-            false => (ProgressBar::hidden(), Lines::Log(Mutex::new(began))),
+            false => (ProgressBar::hidden(), Lines::Log(Mutex::new(Instant::now()))),
         };
         bar.set_style(style(if bytes.is_some() { WITH_BAR } else { WITHOUT_BAR }));
         bar.set_prefix(name.to_owned());
