@@ -54,8 +54,8 @@ fn statement(chunks: &[&JudgedChunk], load: &LoadSettings, loader: &str, tries: 
         text.push_str(&question(chunk, loader));
     }
     if tries == Tries::AtFault {
-        let target_locks = load.lock_timeout.min(TRY_LOCK_TIMEOUT).as_millis();
-        text.push_str(&format!("set local lock_timeout = {target_locks};"));
+        let timeout = load.lock_timeout.min(TRY_LOCK_TIMEOUT).as_millis();
+        text.push_str(&format!("set local lock_timeout = {timeout};"));
     }
     text.push_str("savepoint chunk");
     text
@@ -87,8 +87,8 @@ fn question(chunk: &JudgedChunk, loader: &str) -> String {
     )
 }
 
-/// Begins the transaction and asks the fence of each chunk, in their order. While it waits for a lock, frozen loaders that hold it are evicted; it
-/// gives up once one has had the time to become old enough for that.
+/// Begins the transaction and asks the fence of each chunk, in their order. While it waits for a lock, frozen loaders
+/// that hold it are evicted; it gives up once one has had the time to become old enough for that.
 pub(super) async fn open(
     connection: &mut PgConnection,
     pid: i32,

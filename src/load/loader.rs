@@ -6,7 +6,7 @@ use sqlx::postgres::PgConnectOptions;
 use sqlx::{PgConnection, PgPool};
 
 use super::faults::{FaultClass, answer, classify_error};
-use super::gate::{Pass, Patience, Tries};
+use super::gate::{Pass, Patience};
 use super::transaction::{TransactionFault, rollback, together, transact};
 use super::watch::Watch;
 use super::{JudgedChunk, Outcome, fence};
@@ -73,62 +73,70 @@ impl Loader {
         Ok(Session { connection, pid })
     }
 
-    /// Loads chunks of one feed version in one transaction, which spares Postgres and the network the most of what a
-    /// chunk costs beside its rows. An outcome for each, in their order; `None`: nothing was committed, since one of them
-    /// met anything out of the ordinary, and they are to be loaded one by one.
-    pub async fn load_together(&mut self, chunks: &[(&JudgedChunk, &Pass)]) -> Result<Option<Vec<Outcome>>, LoadError> {
-        let mut sound = chunks.iter().all(|(_, pass)| pass.tries() == Tries::Sound);
-        sound &= chunks.len() > 1 && self.apart == 0;
-        let (Some(first), true) = (chunks.first(), sound) else { return Ok(None) };
-        let attempted = tokio::time::timeout(TRANSACTION_LIMIT, self.attempt_together(chunks)).await;
-        let outcomes = attempted.unwrap_or_else(|_| Err(unanswered(first.0)))?;
-        match &outcomes {
-            Some(_) => chunks.iter().for_each(|(_, pass)| pass.passed()),
-            None => self.apart = APART,
+    /// Loads chunks of one feed version: all in one transaction, which spares Postgres and the network the most of what
+    /// a chunk costs beside its rows; or each in its own, where one of them meets anything out of the ordinary. Answers
+    /// for each, in their order. `pass`: the leave that the feed's gate gave one of them; the gate hears by it of what the
+    /// target did.
+    pub async fn load_all(&mut self, chunks: &[&JudgedChunk], pass: &Pass) -> Vec<Result<Outcome, LoadError>> {
+        if chunks.len() > 1 && self.apart == 0 {
+            let attempted = tokio::time::timeout(TRANSACTION_LIMIT, self.attempt_together(chunks, pass)).await;
+            match attempted.unwrap_or_else(|_| Err(unanswered(chunks[0]))) {
+                Ok(Some(outcomes)) => return outcomes.into_iter().map(Ok).collect(),
+                Ok(None) => self.apart = APART,
+                Err(error) => return vec![Err(error); chunks.len()],
+            }
         }
-        Ok(outcomes)
+        let mut answers = Vec::with_capacity(chunks.len());
+        for chunk in chunks {
+            answers.push(self.load(chunk, pass).await);
+            self.apart = self.apart.saturating_sub(1);
+        }
+        answers
     }
 
-    async fn attempt_together(&mut self, passed: &[(&JudgedChunk, &Pass)]) -> Result<Option<Vec<Outcome>>, LoadError> {
-        let (first, pass) = passed[0];
-        let chunks: Vec<&JudgedChunk> = passed.iter().map(|(chunk, _)| *chunk).collect();
-        let failed =
-            |error| LoadError { message: format!("{}: {}", first.id(), postgres::describe(&error, &self.postgres)) };
+    /// `None`: undone, they are to be loaded one by one.
+    async fn attempt_together(
+        &mut self,
+        chunks: &[&JudgedChunk],
+        pass: &Pass,
+    ) -> Result<Option<Vec<Outcome>>, LoadError> {
+        let (first, began) = (chunks[0], Instant::now());
         let mut session = match self.session.take() {
             Some(session) => session,
-            None => self.open_session().await.map_err(failed)?,
+            None => self.open_session().await.map_err(|error| self.infrastructure(first, &error))?,
         };
         let Session { connection, pid } = &mut session;
-        let opened = fence::open(connection, *pid, &self.aside, &chunks, &self.load, &self.name, Tries::Sound)
+        let opened = fence::open(connection, *pid, &self.aside, chunks, &self.load, &self.name, pass.tries())
             .await
-            .map_err(failed)?;
+            .map_err(|error| self.infrastructure(first, &error))?;
         let mut outcomes = None;
         if opened.iter().all(|opened| opened.fence == Fence::Load) {
             let keep = opened.iter().map(|opened| keep_source(opened.rejected_before, &self.load));
-            let watch = Watch { aside: &self.aside, pid: *pid, evict_after: self.load.evict_after, pass, chunk: first };
             let transacted = tokio::select! {
-                transacted = together(connection, &chunks, keep) => transacted,
-                never = watch.run() => match never {},
+                transacted = together(connection, chunks, keep) => transacted,
+                never = self.watch(*pid, first, pass).run() => match never {},
             };
-            outcomes = match transacted {
+            outcomes = match transacted.map_err(|fault| (classify_error(&fault.error, fault.site), fault.error)) {
                 Ok(outcomes) => outcomes,
-                Err(fault) if classify_error(&fault.error, fault.site) == FaultClass::Infrastructure => {
-                    return Err(failed(fault.error));
+                Err((FaultClass::Infrastructure, error)) => return Err(self.infrastructure(first, &error)),
+                // One by one each would wait as long.
+                Err((FaultClass::Held, error)) => {
+                    pass.held(began, &blame(first, &error));
+                    return Err(self.infrastructure(first, &error));
                 }
-                Err(_) => None,
+                Err((FaultClass::Data | FaultClass::Feed, _)) => None,
             };
         }
-        if outcomes.is_none() {
-            rollback(connection).await.map_err(failed)?;
+        match outcomes {
+            Some(_) => pass.passed(),
+            None => rollback(connection).await.map_err(|error| self.infrastructure(first, &error))?,
         }
         self.session = Some(session);
         Ok(outcomes)
     }
 
     /// Loads one chunk in one transaction. After an error the connection is made anew by the next call.
-    /// `pass`: the leave that the feed's gate gave; it hears of what the target did.
     pub async fn load(&mut self, chunk: &JudgedChunk, pass: &Pass) -> Result<Outcome, LoadError> {
-        self.apart = self.apart.saturating_sub(1);
         let attempted = tokio::time::timeout(TRANSACTION_LIMIT, self.attempt(chunk, pass)).await;
         attempted.unwrap_or_else(|_| Err(unanswered(chunk)))
     }
@@ -150,11 +158,9 @@ impl Loader {
             self.session = Some(session);
             return self.unloaded(chunk, opened.fence).await;
         }
-        let keep = keep_source(opened.rejected_before, &self.load);
-        let watch = Watch { aside: &self.aside, pid: *pid, evict_after: self.load.evict_after, pass, chunk };
         let transacted = tokio::select! {
-            transacted = transact(connection, chunk, keep) => transacted,
-            never = watch.run() => match never {},
+            transacted = transact(connection, chunk, keep_source(opened.rejected_before, &self.load)) => transacted,
+            never = self.watch(*pid, chunk, pass).run() => match never {},
         };
         match transacted {
             Ok(outcome) => {
@@ -197,20 +203,17 @@ impl Loader {
         fault: TransactionFault,
     ) -> Result<Outcome, LoadError> {
         let error = fault.error;
-        let reason = match (classify_error(&error, fault.site), answer(&error)) {
-            (FaultClass::Feed, Some(answer)) => {
-                let blame = blame(chunk, answer.message(), answer.code());
+        let blame = blame(chunk, &error);
+        let reason = match classify_error(&error, fault.site) {
+            FaultClass::Feed => {
                 pass.at_fault(&blame);
                 blame
             }
-            (FaultClass::Held, Some(answer)) => {
-                let blame = blame(chunk, answer.message(), answer.code());
-                match pass.held(began, &blame) {
-                    Patience::Park(lasted) => format!("{blame} (it has lasted {} s)", lasted.as_secs()),
-                    Patience::Retry => return Err(self.infrastructure(chunk, &error)),
-                }
-            }
-            _ => return Err(self.infrastructure(chunk, &error)),
+            FaultClass::Held => match pass.held(began, &blame) {
+                Patience::Park(lasted) => format!("{blame} (it has lasted {} s)", lasted.as_secs()),
+                Patience::Retry => return Err(self.infrastructure(chunk, &error)),
+            },
+            FaultClass::Data | FaultClass::Infrastructure => return Err(self.infrastructure(chunk, &error)),
         };
         let reason = with_advice(&reason, chunk.job);
         rollback(&mut session.connection).await.map_err(|error| self.infrastructure(chunk, &error))?;
@@ -219,6 +222,10 @@ impl Loader {
             .map_err(|error| LoadError { message: format!("{}: could not be parked: {error}", chunk.id()) })?;
         self.session = Some(session);
         Ok(Outcome::Parked { reason })
+    }
+
+    fn watch<'l>(&'l self, pid: i32, chunk: &'l JudgedChunk, pass: &'l Pass) -> Watch<'l> {
+        Watch { aside: &self.aside, pid, evict_after: self.load.evict_after, pass, chunk }
     }
 
     fn infrastructure(&self, chunk: &JudgedChunk, error: &sqlx::Error) -> LoadError {
@@ -240,7 +247,13 @@ fn keep_source(rejected_before: u64, load: &LoadSettings) -> KeepSource {
 }
 
 /// Why a target cannot take its feed, and what mends it.
-pub(super) fn blame(chunk: &JudgedChunk, said: &str, sqlstate: &str) -> String {
+pub(super) fn blame(chunk: &JudgedChunk, error: &sqlx::Error) -> String {
+    let (said, sqlstate) = answer(error).map_or(("no answer", ""), |answer| (answer.message(), answer.code()));
+    blame_for(chunk, said, sqlstate)
+}
+
+/// As [`blame`], for what is seen from outside.
+pub(super) fn blame_for(chunk: &JudgedChunk, said: &str, sqlstate: &str) -> String {
     let target = &chunk.feed.feed.target;
     let mend = match sqlstate {
         "42P01" | "42703" | "3F000" | "22P03" | "22P04" => {

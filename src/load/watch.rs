@@ -8,7 +8,7 @@ use sqlx::PgPool;
 use super::JudgedChunk;
 use super::evict::evict_blockers;
 use super::gate::Pass;
-use super::loader::blame;
+use super::loader::blame_for;
 
 /// A load that takes no longer is not looked at; most are over by then.
 const FIRST_LOOK: Duration = Duration::from_millis(300);
@@ -33,7 +33,7 @@ impl Watch<'_> {
         loop {
             match self.look().await {
                 Ok(true) => {
-                    self.pass.held(began, &blame(self.chunk, "a load waits for a lock of it", "55P03"));
+                    self.pass.held(began, &blame_for(self.chunk, "a load waits for a lock of it", "55P03"));
                 }
                 Ok(false) => {}
                 Err(error) => tracing::warn!(%error, "could not see what a load waits for"),

@@ -213,9 +213,8 @@ fn settle(id: ChunkId, outcome: Outcome) -> Result<Finish, Stop> {
 
 /// As the message's headers have it; who forges them wins nothing by it.
 fn origin(message: &ChunkMessage) -> Origin {
-    let headers = message.headers.as_ref();
-    let is_copy = headers.is_some_and(|headers| headers.iter().any(|header| header.key == COPY_HEADER));
-    if is_copy { Origin::Copy } else { Origin::Publisher }
+    let mut headers = message.headers.iter().flat_map(|headers| headers.iter());
+    if headers.any(|header| header.key == COPY_HEADER) { Origin::Copy } else { Origin::Publisher }
 }
 
 fn header_reason(id: ChunkId, fault: &HeaderFault) -> Reason {

@@ -13,11 +13,11 @@ use crate::settings::{LoadSettings, PostgresSettings};
 
 /// Loaders at work, and the chunks that wait for them.
 pub struct Loaders {
-    queue: Arc<Queue>,
     /// Of the whole process: a held target is held for every lane.
     gates: Arc<Gates>,
     /// For chunks that are set aside.
     pool: PgPool,
+    queue: Arc<Queue>,
     /// Dropped with this: a transaction in flight is rolled back with its connection.
     _at_work: JoinSet<()>,
 }
@@ -34,13 +34,8 @@ struct Queue {
 struct Waiting {
     chunk: Arc<JudgedChunk>,
     pass: Pass,
-    tell: oneshot::Sender<Answer>,
-}
-
-enum Answer {
-    Done(Result<Outcome, LoadError>),
-    /// Its target was found at fault before its turn came: it is to ask at the gate again.
-    AskAgain,
+    /// `None`: the target has been found at fault meanwhile, the chunk is to ask its gate again.
+    tell: oneshot::Sender<Option<Result<Outcome, LoadError>>>,
 }
 
 impl Loaders {
@@ -62,10 +57,10 @@ impl Loaders {
         for name in names {
             at_work.spawn(work(Arc::clone(&queue), postgres.clone(), load.clone(), name));
         }
-        Self { queue, gates, pool, _at_work: at_work }
+        Self { gates, pool, queue, _at_work: at_work }
     }
 
-    /// Waits for the chunk's target and a connection, and loads the chunk once; in the order of asking, but for what one
+    /// Waits for the chunk's target and a connection, and loads the chunk once, in the order of asking, but for what one
     /// transaction takes along. Where the target is at fault the chunk may be set aside without a connection.
     pub async fn load(&self, chunk: &Arc<JudgedChunk>) -> Result<Outcome, LoadError> {
         let asked = Instant::now();
@@ -77,7 +72,7 @@ impl Loaders {
             let (tell, told) = oneshot::channel();
             self.queue.lock().push_back(Waiting { chunk: Arc::clone(chunk), pass, tell });
             self.queue.bell.notify_one();
-            if let Answer::Done(answer) = told.await.expect("a loader answers for each chunk that it takes") {
+            if let Some(answer) = told.await.expect("a loader answers for each chunk that it takes") {
                 return answer;
             }
         }
@@ -89,41 +84,16 @@ async fn work(queue: Arc<Queue>, postgres: PostgresSettings, load: LoadSettings,
     let mut seat = None;
     loop {
         let taken = queue.next().await;
-        let loader = match ready(&mut seat, &postgres, &load, &name).await {
-            Ok(loader) => loader,
-            Err(error) => {
-                taken.into_iter().for_each(|waiting| waiting.answer(Answer::Done(Err(error.clone()))));
-                continue;
-            }
+        let chunks: Vec<&JudgedChunk> = taken.iter().map(|waiting| waiting.chunk.as_ref()).collect();
+        let answers = match ready(&mut seat, &postgres, &load, &name).await {
+            Ok(loader) => loader.load_all(&chunks, &taken[0].pass).await,
+            Err(error) => vec![Err(error); chunks.len()],
         };
-        let passed: Vec<_> = taken.iter().map(|waiting| (waiting.chunk.as_ref(), &waiting.pass)).collect();
-        match loader.load_together(&passed).await {
-            Ok(Some(outcomes)) => {
-                taken.into_iter().zip(outcomes).for_each(|(waiting, outcome)| waiting.answer(Answer::Done(Ok(outcome))))
-            }
-            Err(error) => taken.into_iter().for_each(|waiting| waiting.answer(Answer::Done(Err(error.clone())))),
-            Ok(None) => one_by_one(loader, taken).await,
+        for (Waiting { chunk, pass, tell }, answer) in taken.into_iter().zip(answers) {
+            drop((chunk, pass));
+            // Nobody listens where the chunk was given up meanwhile.
+            let _ = tell.send(Some(answer));
         }
-    }
-}
-
-async fn one_by_one(loader: &mut Loader, taken: Vec<Waiting>) {
-    for waiting in taken {
-        let answer = match waiting.pass.is_stale() {
-            true => Answer::AskAgain,
-            false => Answer::Done(loader.load(&waiting.chunk, &waiting.pass).await),
-        };
-        waiting.answer(answer);
-    }
-}
-
-impl Waiting {
-    fn answer(self, answer: Answer) {
-        let Self { chunk, pass, tell } = self;
-        // Given back first: who is told asks for them again.
-        drop((chunk, pass));
-        // Nobody listens where the chunk was given up meanwhile.
-        let _ = tell.send(answer);
     }
 }
 
@@ -136,6 +106,14 @@ async fn ready<'s>(
     match seat {
         Some(loader) => Ok(loader),
         None => Ok(seat.insert(Loader::connect(postgres, load, name).await?)),
+    }
+}
+
+impl Waiting {
+    fn ask_again(self) {
+        drop(self.pass);
+        // Nobody listens where the chunk was given up meanwhile.
+        let _ = self.tell.send(None);
     }
 }
 
@@ -156,8 +134,10 @@ impl Queue {
     fn take(&self) -> Vec<Waiting> {
         let mut waiting = self.lock();
         waiting.retain(|waiting| !waiting.tell.is_closed());
-        while let Some(at) = waiting.iter().position(|waiting| waiting.pass.is_stale()) {
-            waiting.remove(at).expect("it was found there").answer(Answer::AskAgain);
+        if waiting.iter().any(|waiting| waiting.pass.is_stale()) {
+            let (stale, sound) = std::mem::take(&mut *waiting).into_iter().partition(|waiting| waiting.pass.is_stale());
+            *waiting = sound;
+            Vec::from(stale).into_iter().for_each(Waiting::ask_again);
         }
         let share = waiting.len().div_ceil(self.loaders).min(self.together);
         let mut taken: Vec<Waiting> = Vec::with_capacity(share);

@@ -5,6 +5,7 @@ use sqlx::{Connection as _, PgConnection};
 use super::check;
 use super::{TargetError, sql};
 use crate::feed::Feed;
+use crate::load::transaction;
 
 /// Whoever holds the table for longer holds it still; and nobody queues behind the probe for longer.
 const LIMITS: &str = "set local lock_timeout = '200ms'; set local statement_timeout = '5s'";
@@ -23,7 +24,7 @@ pub async fn probe_target(connection: &mut PgConnection, feed: &Feed) -> Result<
     };
     check::check(&mut transaction, feed, &table).await?;
     let statement = format!("copy {name} ({}) from stdin (format binary)", sql::columns(feed));
-    crate::load::transaction::copy(&mut transaction, &statement, &[NO_ROWS]).await?;
+    transaction::copy(&mut transaction, &statement, &[NO_ROWS]).await?;
     transaction.rollback().await?;
     Ok(())
 }

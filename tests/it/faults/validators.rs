@@ -116,3 +116,31 @@ async fn until_consumed(installation: &Installation, messages: i64) {
     }
     panic!("the rewound messages were not consumed again");
 }
+
+#[tokio::test]
+async fn a_validator_frozen_in_mid_copy_is_evicted_and_its_chunks_are_loaded_within_fifteen_seconds() {
+    let installation = installation().await;
+    let file = installation.card_transactions("cards.txt", RECORDS);
+    let frozen = installation.validator();
+    let (_ingest, job) = begin(&installation, &file).await;
+    installation.until(SOME, LEDGER_ROWS).await;
+    // A lock stops its COPY before the first row; frozen there, it never sends one, and holds its fence for good.
+    let mut holder = installation.database.connect().await;
+    sqlx::raw_sql("begin; lock table card_transactions").execute(&mut holder).await.unwrap();
+    let waiting = "select count(*) from pg_stat_activity where datname = current_database()
+                   and application_name like 'fabric loader%' and wait_event_type = 'Lock'";
+    installation.until(1, waiting).await;
+    frozen.signal(Signal::SIGSTOP);
+    let began = std::time::Instant::now();
+    sqlx::raw_sql("rollback").execute(&mut holder).await.unwrap();
+    let _other = installation.validator();
+    completes(&installation, job, &file).await;
+    println!("loaded {:?} after the freeze", began.elapsed());
+    assert!(began.elapsed() < Duration::from_secs(15), "{:?}", began.elapsed());
+
+    frozen.signal(Signal::SIGCONT);
+    frozen.until_says("partitions revoked", Duration::from_secs(30)).await;
+    frozen.terminate();
+    let account = account(&installation.database.pool, job, file.as_ref()).await;
+    assert_eq!(account.records as u64, RECORDS);
+}
