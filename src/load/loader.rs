@@ -16,6 +16,8 @@ use crate::jobs::{self, ChangeError};
 use crate::ledger::Fence;
 use crate::postgres;
 use crate::settings::{LoadSettings, PostgresSettings};
+use crate::telemetry::catalog::LEDGER_ANSWERS;
+use crate::telemetry::{Statement, timed};
 
 /// A transaction that has had no end by then is given up with its connection: the server or the network is frozen.
 /// Locks are waited for much less long ([`LoadSettings::lock_timeout`]).
@@ -99,9 +101,8 @@ impl Loader {
             None => self.open_session().await.map_err(failed)?,
         };
         let Session { connection, pid } = &mut session;
-        let opened = fence::open(connection, *pid, &self.aside, &chunks, &self.load, &self.name, Tries::Sound)
-            .await
-            .map_err(failed)?;
+        let asked = fence::open(connection, *pid, &self.aside, &chunks, &self.load, &self.name, Tries::Sound);
+        let opened = timed(Statement::Fence, asked).await.map_err(failed)?;
         let mut outcomes = None;
         if opened.iter().all(|opened| opened.fence == Fence::Load) {
             let keep = opened.iter().map(|opened| keep_source(opened.rejected_before, &self.load));
@@ -118,7 +119,9 @@ impl Loader {
                 Err(_) => None,
             };
         }
-        if outcomes.is_none() {
+        if outcomes.is_some() {
+            LEDGER_ANSWERS.add(&[Fence::Load.as_str()], chunks.len() as u64);
+        } else {
             rollback(connection).await.map_err(failed)?;
         }
         self.session = Some(session);
@@ -141,10 +144,11 @@ impl Loader {
             None => self.open_session().await.map_err(|error| self.infrastructure(chunk, &error))?,
         };
         let Session { connection, pid } = &mut session;
-        let opened = fence::open(connection, *pid, &self.aside, &[chunk], &self.load, &self.name, pass.tries())
-            .await
-            .map_err(|error| self.infrastructure(chunk, &error))?
-            .remove(0);
+        let one = [chunk];
+        let asked = fence::open(connection, *pid, &self.aside, &one, &self.load, &self.name, pass.tries());
+        let opened =
+            timed(Statement::Fence, asked).await.map_err(|error| self.infrastructure(chunk, &error))?.remove(0);
+        LEDGER_ANSWERS.add(&[opened.fence.as_str()], 1);
         if opened.fence != Fence::Load {
             rollback(connection).await.map_err(|error| self.infrastructure(chunk, &error))?;
             self.session = Some(session);

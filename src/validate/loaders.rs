@@ -1,6 +1,7 @@
 //! The loader connections of a lane: each takes chunks that wait, several of one feed at once, and answers for each.
 
 use std::collections::VecDeque;
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Instant;
 
@@ -10,6 +11,11 @@ use tokio::task::JoinSet;
 
 use crate::load::{Entry, Gates, JudgedChunk, LoadError, Loader, Outcome, Pass, set_aside};
 use crate::settings::{LoadSettings, PostgresSettings};
+use crate::telemetry::catalog::{POOL_ACQUIRE, POOL_CONNECTIONS, POOL_IN_USE, POOL_WAITING, STAGE};
+use crate::telemetry::{Set, sample};
+
+/// Of the metrics of pools.
+const LOADERS: &str = "loaders";
 
 /// Loaders at work, and the chunks that wait for them.
 pub struct Loaders {
@@ -29,12 +35,15 @@ struct Queue {
     loaders: usize,
     /// Chunks in one transaction, at most.
     together: usize,
+    connected: AtomicUsize,
+    busy: AtomicUsize,
 }
 
 struct Waiting {
     chunk: Arc<JudgedChunk>,
     pass: Pass,
     tell: oneshot::Sender<Answer>,
+    since: Instant,
 }
 
 enum Answer {
@@ -57,7 +66,10 @@ impl Loaders {
             bell: Notify::new(),
             loaders: names.len(),
             together: load.together,
+            connected: AtomicUsize::new(0),
+            busy: AtomicUsize::new(0),
         });
+        sample(&queue, Queue::tell);
         let mut at_work = JoinSet::new();
         for name in names {
             at_work.spawn(work(Arc::clone(&queue), postgres.clone(), load.clone(), name));
@@ -75,7 +87,7 @@ impl Loaders {
                 Entry::Aside(aside) => return set_aside(&self.pool, chunk, &aside).await,
             };
             let (tell, told) = oneshot::channel();
-            self.queue.lock().push_back(Waiting { chunk: Arc::clone(chunk), pass, tell });
+            self.queue.lock().push_back(Waiting { chunk: Arc::clone(chunk), pass, tell, since: Instant::now() });
             self.queue.bell.notify_one();
             if let Answer::Done(answer) = told.await.expect("a loader answers for each chunk that it takes") {
                 return answer;
@@ -89,6 +101,7 @@ async fn work(queue: Arc<Queue>, postgres: PostgresSettings, load: LoadSettings,
     let mut seat = None;
     loop {
         let taken = queue.next().await;
+        let connected = seat.is_some();
         let loader = match ready(&mut seat, &postgres, &load, &name).await {
             Ok(loader) => loader,
             Err(error) => {
@@ -96,14 +109,23 @@ async fn work(queue: Arc<Queue>, postgres: PostgresSettings, load: LoadSettings,
                 continue;
             }
         };
-        let passed: Vec<_> = taken.iter().map(|waiting| (waiting.chunk.as_ref(), &waiting.pass)).collect();
-        match loader.load_together(&passed).await {
-            Ok(Some(outcomes)) => {
-                taken.into_iter().zip(outcomes).for_each(|(waiting, outcome)| waiting.answer(Answer::Done(Ok(outcome))))
-            }
-            Err(error) => taken.into_iter().for_each(|waiting| waiting.answer(Answer::Done(Err(error.clone())))),
-            Ok(None) => one_by_one(loader, taken).await,
+        queue.connected.fetch_add(usize::from(!connected), Ordering::Relaxed);
+        queue.busy.fetch_add(1, Ordering::Relaxed);
+        let began = Instant::now();
+        load_all(loader, taken).await;
+        STAGE.observe(&["load"], began.elapsed());
+        queue.busy.fetch_sub(1, Ordering::Relaxed);
+    }
+}
+
+async fn load_all(loader: &mut Loader, taken: Vec<Waiting>) {
+    let passed: Vec<_> = taken.iter().map(|waiting| (waiting.chunk.as_ref(), &waiting.pass)).collect();
+    match loader.load_together(&passed).await {
+        Ok(Some(outcomes)) => {
+            taken.into_iter().zip(outcomes).for_each(|(waiting, outcome)| waiting.answer(Answer::Done(Ok(outcome))))
         }
+        Err(error) => taken.into_iter().for_each(|waiting| waiting.answer(Answer::Done(Err(error.clone())))),
+        Ok(None) => one_by_one(loader, taken).await,
     }
 }
 
@@ -119,7 +141,7 @@ async fn one_by_one(loader: &mut Loader, taken: Vec<Waiting>) {
 
 impl Waiting {
     fn answer(self, answer: Answer) {
-        let Self { chunk, pass, tell } = self;
+        let Self { chunk, pass, tell, .. } = self;
         // Given back first: who is told asks for them again.
         drop((chunk, pass));
         // Nobody listens where the chunk was given up meanwhile.
@@ -169,12 +191,22 @@ impl Queue {
                 None => at += 1,
             }
         }
+        for waited in &taken {
+            STAGE.observe(&["load_wait"], waited.since.elapsed());
+            POOL_ACQUIRE.observe(&[LOADERS], waited.since.elapsed());
+        }
         taken.sort_by_key(|waiting| (waiting.chunk.job, waiting.chunk.chunk.seq));
         // A bell that rang while nobody listened is heard once; another connection may be asleep beside more work.
         if !waiting.is_empty() {
             self.bell.notify_one();
         }
         taken
+    }
+
+    fn tell(&self, set: &mut Set<'_>) {
+        set(&POOL_CONNECTIONS, &[LOADERS], self.connected.load(Ordering::Relaxed) as f64);
+        set(&POOL_IN_USE, &[LOADERS], self.busy.load(Ordering::Relaxed) as f64);
+        set(&POOL_WAITING, &[LOADERS], self.lock().len() as f64);
     }
 
     fn lock(&self) -> std::sync::MutexGuard<'_, VecDeque<Waiting>> {
