@@ -1,5 +1,6 @@
 //! Builds the Postgres pool and single connections, and says in people's words why the server does not answer.
 
+mod acquire;
 mod describe;
 mod hosts;
 mod migrate;
@@ -12,6 +13,7 @@ use sqlx::{ConnectOptions as _, PgConnection, PgPool};
 
 use crate::settings::PostgresSettings;
 
+pub use acquire::ServicePool;
 pub use describe::{describe, is_passing};
 pub use migrate::{NotMigrated, check_migrated, migrate};
 

@@ -1,7 +1,7 @@
 # shellcheck shell=bash
 # What must be installed: fetched where we may (as root, from Debian's packages), else named in one command.
 
-# need_tools GROUP…: build (the binary), stack (the servers), lint (the scripts).
+# need_tools GROUP…: build (the binary), stack (the servers), lint (the scripts), metrics (their check).
 need_tools() {
   local group packages=()
   for group in "$@"; do "missing_for_$group"; done
@@ -34,6 +34,11 @@ missing_for_stack() {
   want procps command -v ps
 }
 
+# promtool, which checks what stands on /metrics.
+missing_for_metrics() {
+  want prometheus command -v promtool
+}
+
 missing_for_lint() {
   want shellcheck command -v shellcheck
 }
@@ -62,7 +67,9 @@ install_packages() {
   say installing "${packages[*]}"
   mkdir -p "$ROOT/target"
   [[ " ${packages[*]} " != *" postgresql "* ]] || no_default_cluster
-  if ! { apt-get update && DEBIAN_FRONTEND=noninteractive apt-get install -y --no-install-recommends \
+  [[ " ${packages[*]} " != *" prometheus "* ]] || no_prometheus_service
+  # In runlevel 1 nothing is started that a package brings.
+  if ! { apt-get update && RUNLEVEL=1 DEBIAN_FRONTEND=noninteractive apt-get install -y --no-install-recommends \
     "${packages[@]}"; } >"$log" 2>&1 </dev/null; then
     tail -n 15 "$log" >&2
     die "apt-get could not install ${packages[*]}. The whole log: $log"
@@ -75,4 +82,9 @@ no_default_cluster() {
   [[ ! -e $conf ]] || return 0
   mkdir -p "${conf%/*}"
   printf 'create_main_cluster = false\n' >"$conf"
+}
+
+# Debian's package starts a server on port 9090 unless it is told not to. We only want its promtool.
+no_prometheus_service() {
+  [[ ! -d /run/systemd/system ]] || systemctl mask --quiet prometheus prometheus-node-exporter
 }

@@ -3,6 +3,7 @@
 use std::convert::Infallible;
 use std::hint::black_box;
 
+use bytes::Bytes;
 use fabric::chunk::{Chunk, Cutter, Envelope, JobId, Limits, Token};
 use fabric::copy::{KeepSource, RejectEncoder, RowEncoder};
 use fabric::feed::Layout;
@@ -74,7 +75,7 @@ fn avro_out(input: Input) -> Box<dyn FnMut()> {
     let mut message = Vec::new();
     Box::new(move || {
         for place in &mut chunks {
-            let lent = std::mem::replace(place, Chunk { context: Vec::new(), payload: Vec::new(), ..*place });
+            let lent = std::mem::replace(place, Chunk { context: Vec::new(), payload: Bytes::new(), ..*place });
             let envelope = Envelope::seal(JOB, TOKEN, lent);
             message.clear();
             envelope.encode(&mut message);
@@ -88,7 +89,7 @@ fn avro_in(input: Input) -> Box<dyn FnMut()> {
     let messages = chunks(&input).into_iter().map(|chunk| {
         let mut message = Vec::new();
         Envelope::seal(JOB, TOKEN, chunk).encode(&mut message);
-        message
+        Bytes::from(message)
     });
     let messages: Vec<_> = messages.collect();
     Box::new(move || {

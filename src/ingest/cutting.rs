@@ -4,6 +4,7 @@ use std::io::{ErrorKind, Read};
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::Instant;
 
 use super::IngestError;
 use super::producer::ChunkProducer;
@@ -13,6 +14,7 @@ use crate::feed::Feed;
 use crate::jobs::OpenJob;
 use crate::record::Columns;
 use crate::source::{Finished, Source, SourceError};
+use crate::telemetry::catalog::STAGE;
 
 /// Bytes asked of the source at a time.
 const READ_BYTES: usize = 512 << 10;
@@ -112,9 +114,12 @@ impl Sender<'_> {
         self.message.clear();
         envelope.encode(&mut self.message);
         let bytes = self.message.len() as u64;
+        let ready = Instant::now();
         cutting.publication.admit(bytes, span)?;
-        let sent =
-            Sent { publication: cutting.publication.clone(), chunk: envelope.id, origin: Origin::Publisher, bytes };
+        STAGE.observe(&["backpressure"], ready.elapsed());
+        let records = envelope.chunk.records;
+        let (publication, origin) = (cutting.publication.clone(), Origin::Publisher);
+        let sent = Sent { publication, chunk: envelope.id, origin, bytes, records, at: Instant::now() };
         Ok(cutting.producer.send(&envelope, &self.message, sent)?)
     }
 }

@@ -10,6 +10,7 @@ use super::publication::{Halt, Publication};
 use crate::chunk::JobId;
 use crate::jobs;
 use crate::shutdown::Shutdown;
+use crate::telemetry::{Statement, timed};
 
 /// Between two looks while the backlog is full.
 const LOOK: Duration = Duration::from_millis(100);
@@ -47,7 +48,8 @@ impl Keeper {
     }
 
     async fn renew(&self) -> std::ops::ControlFlow<()> {
-        match jobs::renew_lease(&self.pool, self.job, &self.publisher, self.lease).await {
+        let renewed = jobs::renew_lease(&self.pool, self.job, &self.publisher, self.lease);
+        match timed(Statement::RenewLease, renewed).await {
             Ok(state) if !state.takes_chunks() => {
                 self.publication.halt(Halt::JobEnded(state));
                 std::ops::ControlFlow::Break(())
@@ -62,7 +64,7 @@ impl Keeper {
     }
 
     async fn look_at_backlog(&self) {
-        match jobs::loaded_bytes(&self.pool, self.job).await {
+        match timed(Statement::LoadedBytes, jobs::loaded_bytes(&self.pool, self.job)).await {
             Ok(bytes) => self.publication.set_loaded(bytes),
             Err(error) => tracing::warn!(job = self.job.0, %error, "the job's progress could not be read"),
         }

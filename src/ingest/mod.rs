@@ -33,6 +33,7 @@ use crate::retry::patiently;
 use crate::settings::Settings;
 use crate::shutdown::Shutdown;
 use crate::source::{Source, SourceError};
+use crate::telemetry::{Statement, timed};
 use crate::{kafka, postgres};
 use cutting::{CutFile, Cutting};
 use keeper::Keeper;
@@ -194,7 +195,8 @@ impl Ingest {
     }
 
     async fn close(&self, job: JobId, cut: CutFile, figures: &CloseFigures) -> Result<Ingested, IngestError> {
-        let closed = self.patient_postgres(|| jobs::close(&self.pool, job, figures)).await?;
+        let closed =
+            self.patient_postgres(|| timed(Statement::CloseJob, jobs::close(&self.pool, job, figures))).await?;
         tracing::info!(job = job.0, chunks = cut.totals.chunks, records = cut.totals.records, ?closed, "published");
         Ok(match closed {
             Closed::Loading => Ingested::Published { job, totals: cut.totals, unknown_columns: cut.unknown_columns },

@@ -14,6 +14,7 @@ use super::publication::{Halt, Sent};
 use crate::chunk::{Envelope, Lane, Origin};
 use crate::kafka;
 use crate::settings::{IngestSettings, KafkaSettings};
+use crate::telemetry::catalog::{PUBLISHED_BYTES, PUBLISHED_CHUNKS, PUBLISHED_RECORDS, STAGE};
 
 /// A message that has this header is a copy of an owed chunk, which was on the lane before.
 pub const COPY_HEADER: &str = "copy";
@@ -49,10 +50,20 @@ impl ProducerContext for DeliveryReports {
 
     fn delivery(&self, result: &DeliveryResult<'_>, sent: Box<Sent>) {
         match result {
-            Ok(message) => sent.publication.acknowledge(sent.bytes, message.partition(), message.offset()),
+            Ok(message) => {
+                acknowledged(&sent);
+                sent.publication.acknowledge(sent.bytes, message.partition(), message.offset());
+            }
             Err((error, _)) => sent.publication.undelivered(sent.chunk, sent.bytes, error.to_string()),
         }
     }
+}
+
+fn acknowledged(sent: &Sent) {
+    STAGE.observe(&["publish"], sent.at.elapsed());
+    PUBLISHED_CHUNKS.add(&[], 1);
+    PUBLISHED_RECORDS.add(&[], sent.records.into());
+    PUBLISHED_BYTES.add(&[], sent.bytes);
 }
 
 impl ChunkProducer {

@@ -2,10 +2,12 @@
 
 use std::collections::BTreeMap;
 use std::sync::{Arc, Condvar, Mutex, MutexGuard};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use crate::chunk::{ChunkId, Origin, Seq};
 use crate::ledger::JobState;
+use crate::telemetry::catalog::PUBLISHING_BYTES;
+use crate::telemetry::sample;
 
 /// Shared by the thread that cuts, Kafka's delivery reports and the keeper of the lease.
 pub struct Publication {
@@ -52,6 +54,8 @@ pub struct Sent {
     pub origin: Origin,
     /// Of the message.
     pub bytes: u64,
+    pub records: u32,
+    pub at: Instant,
 }
 
 /// How often a wait looks again even if nothing told it to: a bound on what a missed wake-up could cost.
@@ -59,7 +63,9 @@ const LOOK_AGAIN: Duration = Duration::from_millis(500);
 
 impl Publication {
     pub fn new(limits: PublicationLimits) -> Arc<Self> {
-        Arc::new(Self { limits, ledger: Mutex::default(), changed: Condvar::new() })
+        let publication = Arc::new(Self { limits, ledger: Mutex::default(), changed: Condvar::new() });
+        sample(&publication, |publication, set| set(&PUBLISHING_BYTES, &[], publication.ledger().in_flight as f64));
+        publication
     }
 
     fn ledger(&self) -> MutexGuard<'_, Ledger> {

@@ -113,7 +113,9 @@ fn send(producer: &ChunkProducer, publication: &Arc<Publication>, envelope: &Env
     envelope.encode(&mut message);
     let bytes = message.len() as u64;
     publication.admit(bytes, 0)?;
-    let sent = Sent { publication: publication.clone(), chunk: envelope.id, origin: Origin::Copy, bytes };
+    let (publication, origin) = (publication.clone(), Origin::Copy);
+    let (records, at) = (envelope.chunk.records, Instant::now());
+    let sent = Sent { publication, chunk: envelope.id, origin, bytes, records, at };
     Ok(producer.send(envelope, &message, sent)?)
 }
 

@@ -83,7 +83,8 @@ async fn store(
     Ok(())
 }
 
-/// Says the move in the log, once it is committed. Never a field's value: reasons hold counts and names alone.
+/// Says the move in the log, once it is committed; the line that everyone reads is the event's, when it is published.
+/// Never a field's value: reasons hold counts and names alone.
 pub(crate) fn log_move(job: JobId, feed: &str, state: JobState, reason: Option<&str>) {
-    tracing::info!(%job, feed, %state, reason, "job moved");
+    tracing::debug!(%job, feed, %state, reason, "job moved");
 }

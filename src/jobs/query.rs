@@ -2,7 +2,7 @@
 
 use std::path::PathBuf;
 
-use sqlx::{FromRow, PgPool};
+use sqlx::{FromRow, PgExecutor, PgPool};
 
 use super::SourceIdentity;
 use super::owed::Cause;
@@ -71,7 +71,7 @@ fn time(micros: i64) -> Result<jiff::Timestamp, sqlx::Error> {
 }
 
 /// `None`: no such job.
-pub async fn pins(pool: &PgPool, job: JobId) -> Result<Option<Pins>, sqlx::Error> {
+pub async fn pins(executor: impl PgExecutor<'_>, job: JobId) -> Result<Option<Pins>, sqlx::Error> {
     #[derive(FromRow)]
     struct Row {
         feed: String,
@@ -86,7 +86,7 @@ pub async fn pins(pool: &PgPool, job: JobId) -> Result<Option<Pins>, sqlx::Error
            from fabric.jobs j where job_id = $1",
     )
     .bind(job.0)
-    .fetch_optional(pool)
+    .fetch_optional(executor)
     .await?;
     Ok(row.map(|row| Pins {
         feed: row.feed,

@@ -16,6 +16,17 @@ pub enum Fence {
 }
 
 impl Fence {
+    /// As `fabric.fence` answers it.
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Load => "load",
+            Self::Already => "already",
+            Self::Conflict => "conflict",
+            Self::Stopped => "stopped",
+            Self::Unknown => "unknown",
+        }
+    }
+
     /// Reads the answer of the SQL function `fabric.fence`.
     pub fn parse(answer: &str) -> Option<Self> {
         Some(match answer {

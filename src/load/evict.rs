@@ -5,6 +5,8 @@ use std::time::Duration;
 use sqlx::PgConnection;
 use sqlx::postgres::types::PgInterval;
 
+use crate::telemetry::catalog::EVICTIONS;
+
 /// Every loader connection's application_name begins so; nothing else is ever evicted.
 pub const LOADER_NAME: &str = "fabric loader";
 
@@ -51,6 +53,7 @@ pub async fn evict_blockers(
             age: Duration::from_micros(age.unsigned_abs()),
         })
         .collect();
+    EVICTIONS.add(&[], evicted.len() as u64);
     for Evicted { pid, application_name, age } in &evicted {
         let age_seconds = age.as_secs_f64();
         tracing::warn!(pid, application_name, age_seconds, "evicted a loader that held a lock for too long");

@@ -16,6 +16,8 @@ use crate::jobs::{self, ChangeError};
 use crate::ledger::Fence;
 use crate::postgres;
 use crate::settings::{LoadSettings, PostgresSettings};
+use crate::telemetry::catalog::LEDGER_ANSWERS;
+use crate::telemetry::{Statement, timed};
 
 /// A transaction that has had no end by then is given up with its connection: the server or the network is frozen.
 /// Locks are waited for much less long ([`LoadSettings::lock_timeout`]).
@@ -106,9 +108,9 @@ impl Loader {
             None => self.open_session().await.map_err(|error| self.infrastructure(first, &error))?,
         };
         let Session { connection, pid } = &mut session;
-        let opened = fence::open(connection, *pid, &self.aside, chunks, &self.load, &self.name, pass.tries())
-            .await
-            .map_err(|error| self.infrastructure(first, &error))?;
+        let asked = fence::open(connection, *pid, &self.aside, chunks, &self.load, &self.name, pass.tries());
+        let opened =
+            timed(Statement::Fence, asked).await.map_err(|error| self.infrastructure(first, &error))?;
         let mut outcomes = None;
         if opened.iter().all(|opened| opened.fence == Fence::Load) {
             let keep = opened.iter().map(|opened| keep_source(opened.rejected_before, &self.load));
@@ -128,7 +130,10 @@ impl Loader {
             };
         }
         match outcomes {
-            Some(_) => pass.passed(),
+            Some(_) => {
+                pass.passed();
+                LEDGER_ANSWERS.add(&[Fence::Load.as_str()], chunks.len() as u64);
+            }
             None => rollback(connection).await.map_err(|error| self.infrastructure(first, &error))?,
         }
         self.session = Some(session);
@@ -149,10 +154,11 @@ impl Loader {
             None => self.open_session().await.map_err(|error| self.infrastructure(chunk, &error))?,
         };
         let Session { connection, pid } = &mut session;
-        let opened = fence::open(connection, *pid, &self.aside, &[chunk], &self.load, &self.name, pass.tries())
-            .await
-            .map_err(|error| self.infrastructure(chunk, &error))?
-            .remove(0);
+        let one = [chunk];
+        let asked = fence::open(connection, *pid, &self.aside, &one, &self.load, &self.name, pass.tries());
+        let opened =
+            timed(Statement::Fence, asked).await.map_err(|error| self.infrastructure(chunk, &error))?.remove(0);
+        LEDGER_ANSWERS.add(&[opened.fence.as_str()], 1);
         if opened.fence != Fence::Load {
             rollback(connection).await.map_err(|error| self.infrastructure(chunk, &error))?;
             self.session = Some(session);

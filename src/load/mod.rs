@@ -1,6 +1,7 @@
 //! Turns a judged chunk into one Postgres transaction: fence, COPY of the good, COPY of the rejects, commit.
 
 mod aside;
+mod counted;
 mod evict;
 mod faults;
 mod fence;

@@ -6,10 +6,11 @@ use std::collections::BTreeMap;
 use sqlx::{AssertSqlSafe, PgConnection};
 
 use super::faults::{FaultClass, Site, classify_error};
-use super::{JudgedChunk, Outcome, fence, slow, sql};
+use super::{JudgedChunk, Outcome, counted, fence, slow, sql};
 use crate::copy::{KeepSource, REJECT_COLUMNS, RejectEncoder, joined};
 use crate::feed::Severity;
 use crate::rules::Reject;
+use crate::telemetry::{Statement, timed};
 
 /// An error, and what the statement that raised it was about.
 pub(super) struct TransactionFault {
@@ -45,6 +46,7 @@ pub(super) async fn together(
         copy_rejects(connection, &rejects.iter().map(Vec::as_slice).collect::<Vec<_>>()).await.map_err(on_fabric)?;
     }
     commit(connection).await.map_err(on_target)?;
+    chunks.iter().for_each(|chunk| counted::committed(chunk, &[]));
     let loaded = |chunk: &&JudgedChunk| Outcome::Loaded {
         loaded: chunk.verdict.accepted,
         rejected: chunk.verdict.rejects.len() as u64,
@@ -64,9 +66,9 @@ pub(super) async fn transact(
         match copy_rows(connection, &[chunk]).await {
             Ok(copied) if copied == accepted => {}
             // A trigger of the target left records out, or a record breaks a constraint: find which.
-            Ok(_) => extra = slow::isolate(connection, chunk).await?,
+            Ok(_) => extra = timed(Statement::Isolate, slow::isolate(connection, chunk)).await?,
             Err(error) if classify_error(&error, Site::Target) == FaultClass::Data => {
-                extra = slow::isolate(connection, chunk).await?;
+                extra = timed(Statement::Isolate, slow::isolate(connection, chunk)).await?;
             }
             Err(error) => return Err(on_target(error)),
         }
@@ -85,6 +87,7 @@ pub(super) async fn transact(
     }
     // Whatever a commit reports may come from the target: its constraints are immediate, a trigger's may not be.
     commit(connection).await.map_err(on_target)?;
+    counted::committed(chunk, &extra);
     Ok(Outcome::Loaded { loaded, rejected })
 }
 
@@ -93,7 +96,7 @@ async fn copy_rows(connection: &mut PgConnection, chunks: &[&JudgedChunk]) -> Re
     let feed = &chunks[0].feed.feed;
     let statement = format!("copy {} ({}) from stdin (format binary)", sql::table(&feed.target), sql::columns(feed));
     let copies: Vec<_> = chunks.iter().map(|chunk| chunk.rows.as_slice()).collect();
-    copy(connection, &statement, &copies).await
+    timed(Statement::CopyRows, copy(connection, &statement, &copies)).await
 }
 
 fn encode_rejects(chunk: &JudgedChunk, rejects: &[Reject], keep: KeepSource) -> Vec<u8> {
@@ -104,11 +107,12 @@ fn encode_rejects(chunk: &JudgedChunk, rejects: &[Reject], keep: KeepSource) -> 
 
 async fn copy_rejects(connection: &mut PgConnection, copies: &[&[u8]]) -> Result<u64, sqlx::Error> {
     let columns = sql::idents(REJECT_COLUMNS);
-    copy(connection, &format!("copy fabric.rejects ({columns}) from stdin (format binary)"), copies).await
+    let statement = format!("copy fabric.rejects ({columns}) from stdin (format binary)");
+    timed(Statement::CopyRejects, copy(connection, &statement, copies)).await
 }
 
 async fn commit(connection: &mut PgConnection) -> Result<(), sqlx::Error> {
-    sqlx::raw_sql("commit").execute(connection).await?;
+    timed(Statement::Commit, sqlx::raw_sql("commit").execute(connection)).await?;
     Ok(())
 }
 

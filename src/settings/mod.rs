@@ -24,6 +24,7 @@ pub struct Settings {
     pub validate: ValidateSettings,
     pub load: LoadSettings,
     pub steward: StewardSettings,
+    pub http: HttpSettings,
     pub log: LogSettings,
 }
 
@@ -58,6 +59,8 @@ pub struct IngestSettings {
     pub lease: Duration,
     /// How long a one-shot command waits for a Kafka or Postgres that does not answer.
     pub patience: Duration,
+    /// Of health and metrics; empty: nowhere.
+    pub http_listen: String,
 }
 
 #[derive(Debug, Clone)]
@@ -102,6 +105,13 @@ pub struct StewardSettings {
 }
 
 #[derive(Debug, Clone)]
+pub struct HttpSettings {
+    /// `host:port` of health and metrics, of roles that stay up. By default a free port of this machine alone: several
+    /// processes on one machine must not stand in each other's way.
+    pub listen: String,
+}
+
+#[derive(Debug, Clone)]
 pub struct LogSettings {
     /// A `tracing` filter: `info`, `fabric=debug`.
     pub filter: String,
@@ -125,6 +135,7 @@ impl Default for Settings {
                 backlog_bytes: 4 << 30,
                 lease: Duration::from_secs(15),
                 patience: Duration::from_secs(60),
+                http_listen: String::new(),
             },
             validate: ValidateSettings {
                 workers: 2 * cores,
@@ -145,6 +156,7 @@ impl Default for Settings {
                 together: 4,
             },
             steward: StewardSettings { interval: Duration::from_millis(200), probe_interval: Duration::from_secs(1) },
+            http: HttpSettings { listen: "127.0.0.1:0".into() },
             log: LogSettings { filter: "info".into(), json: false },
         }
     }

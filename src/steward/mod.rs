@@ -10,8 +10,10 @@ mod outbox;
 mod owed;
 mod partitions;
 mod round;
+mod standing;
 mod summary;
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use tokio::time::{Instant, sleep, timeout};
@@ -19,6 +21,8 @@ use tokio::time::{Instant, sleep, timeout};
 use crate::retry::Waits;
 use crate::settings::Settings;
 use crate::shutdown::Shutdown;
+use crate::telemetry::catalog::ROUND;
+use crate::telemetry::{Health, Part};
 use round::Pace;
 
 pub use election::{SEAT, Seat};
@@ -42,25 +46,30 @@ const ENDING_WAIT: Duration = Duration::from_millis(20);
 const ROUND_LIMIT: Duration = Duration::from_secs(20);
 
 /// Stands for election, leads when elected, and stands again when the seat is lost, until `shutdown` is due.
-pub async fn run(settings: Settings, mut shutdown: Shutdown) -> Result<(), StewardError> {
+/// `health` hears whether it leads or stands.
+pub async fn run(settings: Settings, mut shutdown: Shutdown, health: Arc<Health>) -> Result<(), StewardError> {
     crate::postgres::connect_options(&settings.postgres, "fabric steward").map_err(StewardError::Url)?;
     let mut outbox = outbox::Outbox::start(&settings.kafka).map_err(StewardError::Kafka)?;
     let mut waits = Waits::new(Duration::from_millis(200), Duration::from_secs(5));
+    let standing = standing::Standing::new();
     loop {
         let term = async {
-            let seat = win(&settings).await?;
+            let seat = win(&settings, &health).await?;
             waits.reset();
             tracing::info!("leads as steward");
-            lead(seat, &settings, &mut outbox).await
+            standing.leads();
+            lead(seat, round::Rounds::new(&settings, standing.clone()), &settings, &mut outbox, &health).await
         };
         let ended = tokio::select! {
             ended = term => ended,
             () = shutdown.due() => return Ok(()),
         };
         outbox.stop();
+        standing.leads_no_more();
         // The loop of a leader never ends but by an error.
         if let Err(error) = ended {
             let error = crate::postgres::describe(&error, &settings.postgres);
+            health.ill(Part::Steward, error.clone());
             tracing::warn!(error, "the steward has no connection; it stands for election again");
         }
         tokio::select! {
@@ -71,7 +80,7 @@ pub async fn run(settings: Settings, mut shutdown: Shutdown) -> Result<(), Stewa
 }
 
 /// Returns once this process holds the seat.
-async fn win(settings: &Settings) -> Result<Seat, sqlx::Error> {
+async fn win(settings: &Settings, health: &Health) -> Result<Seat, sqlx::Error> {
     let mut candidate = election::Candidate::connect(&settings.postgres).await?;
     let mut waits = Waits::new(CANDIDATE_WAIT, CANDIDATE_WAIT);
     loop {
@@ -79,13 +88,19 @@ async fn win(settings: &Settings) -> Result<Seat, sqlx::Error> {
             election::Vote::Won(seat) => return Ok(seat),
             election::Vote::Taken(again) => candidate = again,
         }
+        health.well(Part::Steward);
         sleep(waits.next_wait()).await;
     }
 }
 
 /// Works round by round; returns with the error that cost the seat.
-async fn lead(mut seat: Seat, settings: &Settings, outbox: &mut outbox::Outbox) -> Result<(), sqlx::Error> {
-    let mut rounds = round::Rounds::new(settings);
+async fn lead(
+    mut seat: Seat,
+    mut rounds: round::Rounds,
+    settings: &Settings,
+    outbox: &mut outbox::Outbox,
+    health: &Health,
+) -> Result<(), sqlx::Error> {
     loop {
         let began = Instant::now();
         let work = async {
@@ -94,6 +109,8 @@ async fn lead(mut seat: Seat, settings: &Settings, outbox: &mut outbox::Outbox) 
             Ok::<_, sqlx::Error>(pace)
         };
         let pace = timeout(ROUND_LIMIT, work).await.map_err(|_| silent())??;
+        health.well(Part::Steward);
+        ROUND.observe(&[], began.elapsed());
         // Long sums make rounds rarer; the seat's timeout bounds how rare.
         let wait = match pace {
             Pace::Idle => IDLE_WAIT,

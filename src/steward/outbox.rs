@@ -8,9 +8,11 @@ use sqlx::PgConnection;
 use sqlx::types::Json;
 use tokio::task::JoinHandle;
 
-use crate::jobs::{EVENT_TOPIC, JobEvent};
+use crate::jobs::{EVENT_TOPIC, EventKind, JobEvent};
 use crate::retry::Waits;
 use crate::settings::KafkaSettings;
+use crate::telemetry::catalog::JOB_EVENTS;
+use crate::telemetry::{Statement, timed};
 
 /// Rows in flight at most: some hundred bytes each.
 const BATCH: i64 = 500;
@@ -55,7 +57,7 @@ impl Outbox {
             self.sending = None;
             remove(connection, &sent).await?;
         }
-        let rows = next(connection).await?;
+        let rows = timed(Statement::Outbox, next(connection)).await?;
         if !rows.is_empty() {
             self.sending = Some(tokio::spawn(send(self.producer.clone(), self.topic.clone(), rows)));
         }
@@ -85,6 +87,20 @@ async fn remove(connection: &mut PgConnection, events: &[i64]) -> Result<(), sql
     Ok(())
 }
 
+/// Each event is one line of the log, whoever moved the job: a validator, the steward, a person's command.
+fn published(event: &JobEvent) {
+    let JobEvent { job, kind, feed, state, reason, records, loaded, rejected, .. } = event;
+    match kind {
+        EventKind::State => tracing::info!(job, feed, state, reason, records, loaded, rejected, "job event"),
+        EventKind::Alert => tracing::info!(job, feed, alert = reason, records, loaded, rejected, "job event"),
+    }
+    let word = match kind {
+        EventKind::State => "state",
+        EventKind::Alert => "alert",
+    };
+    JOB_EVENTS.add(&[word], 1);
+}
+
 /// One after the other, each until Kafka has it: order matters more than speed for a few events per job.
 async fn send(producer: FutureProducer, topic: String, rows: Vec<Row>) -> Vec<i64> {
     let mut sent = Vec::with_capacity(rows.len());
@@ -100,7 +116,7 @@ async fn send(producer: FutureProducer, topic: String, rows: Vec<Row>) -> Vec<i6
         loop {
             let record = FutureRecord::to(&topic).key(&row.key).payload(&message);
             match producer.send(record, Duration::from_secs(1)).await {
-                Ok(_) => break,
+                Ok(_) => break published(&row.payload),
                 Err((error, _)) => {
                     tracing::warn!(topic, %error, "Kafka does not take job events; trying again");
                     tokio::time::sleep(waits.next_wait()).await;

@@ -1,6 +1,7 @@
 //! One round: read the live jobs, judge each, move those that are to move.
 
 use std::collections::HashMap;
+use std::sync::Arc;
 use std::time::Duration;
 
 use sqlx::{Connection as _, PgConnection};
@@ -9,6 +10,7 @@ use tokio::time::Instant;
 use super::live::{LiveJob, read};
 use super::lost::LostChunks;
 use super::owed::OwedChunks;
+use super::standing::Standing;
 use super::summary::Summaries;
 use super::{owed, partitions};
 use crate::chunk::JobId;
@@ -16,6 +18,7 @@ use crate::feed::{Feed, Threshold, ThresholdAction};
 use crate::jobs::{self, Reason};
 use crate::ledger::{JobState, Judgement, Move, Terms, crossings, judge};
 use crate::settings::{PostgresSettings, Settings};
+use crate::telemetry::{Statement, timed};
 
 const PARTITIONS_EVERY: Duration = Duration::from_secs(60);
 
@@ -49,17 +52,19 @@ pub(super) struct Rounds {
     lost: LostChunks,
     owed: OwedChunks,
     partitions_made: Option<Instant>,
+    standing: Arc<Standing>,
     summaries: Summaries,
 }
 
 impl Rounds {
-    pub(super) fn new(settings: &Settings) -> Self {
+    pub(super) fn new(settings: &Settings, standing: Arc<Standing>) -> Self {
         Self {
             postgres: settings.postgres.clone(),
             feeds: HashMap::new(),
             lost: LostChunks::new(&settings.kafka),
             owed: OwedChunks::new(settings),
             partitions_made: None,
+            standing,
             summaries: Summaries::default(),
         }
     }
@@ -70,7 +75,8 @@ impl Rounds {
             partitions::make(connection).await?;
             self.partitions_made = Some(Instant::now());
         }
-        let live = read(connection, None).await?;
+        let live = timed(Statement::LiveJobs, read(connection, None)).await?;
+        self.standing.saw(&live);
         let missing = self.lost.look(&live).await;
         for job in &live {
             if job.owed.chunks > 0 {

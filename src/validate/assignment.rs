@@ -7,6 +7,7 @@ use std::sync::atomic::{AtomicU8, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::thread::Thread;
 
+use super::ages::{Ages, Behind};
 use super::budget::Share;
 use crate::chunk::Lane;
 use crate::ledger::{Committable, Finish, Progress};
@@ -31,13 +32,15 @@ pub struct Assignment {
     pub partition: i32,
     standing: AtomicU8,
     progress: Mutex<Progress>,
+    ages: Mutex<Ages>,
     poller: Thread,
 }
 
 impl Assignment {
     pub fn new(lane: Lane, topic: Arc<str>, partition: i32, poller: Thread) -> Arc<Self> {
         let standing = AtomicU8::new(Standing::Proving as u8);
-        Arc::new(Self { lane, topic, partition, standing, progress: Mutex::default(), poller })
+        let (progress, ages) = (Mutex::default(), Mutex::default());
+        Arc::new(Self { lane, topic, partition, standing, progress, ages, poller })
     }
 
     pub fn standing(&self) -> Standing {
@@ -69,6 +72,23 @@ impl Assignment {
         Ticket { assignment: Arc::clone(self), offset, share }
     }
 
+    /// When the broker appended a delivery, in milliseconds since 1970; `None` where it did not say.
+    pub fn appended(&self, offset: i64, at_ms: Option<i64>) {
+        let next = self.committable().map(|done| done.next_offset);
+        self.ages().appended(offset, at_ms, next);
+    }
+
+    /// A message has been read: it holds so many records.
+    pub fn read(&self, records: u32) {
+        self.ages().read(records);
+    }
+
+    /// How far it is behind a log that ends at `end`. `start`: where it began.
+    pub fn lag(&self, start: i64, end: i64) -> Behind {
+        let next = self.committable().map_or(start, |done| done.next_offset);
+        self.ages().behind(next, end)
+    }
+
     pub fn committable(&self) -> Option<Committable> {
         self.progress().committable()
     }
@@ -80,6 +100,10 @@ impl Assignment {
 
     pub fn is_idle(&self) -> bool {
         self.progress().is_idle()
+    }
+
+    fn ages(&self) -> MutexGuard<'_, Ages> {
+        self.ages.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// Each change of it is complete before anything could panic, so a poisoned one is as good.

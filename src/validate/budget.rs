@@ -4,6 +4,10 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::thread::Thread;
 
+use crate::chunk::Lane;
+use crate::telemetry::catalog::{QUEUE_BYTES, QUEUE_LIMIT_BYTES};
+use crate::telemetry::sample;
+
 /// A message weighs at least this, whatever its payload: what a task and its bookkeeping take.
 const LEAST_WEIGHT: usize = 4 << 10;
 
@@ -28,6 +32,14 @@ pub struct Share {
 impl Budget {
     pub fn new(limit: usize, poller: Thread) -> Arc<Self> {
         Arc::new(Self { limit, held: AtomicUsize::new(0), poller })
+    }
+
+    /// Shows it in the metrics as that of a lane.
+    pub fn watch(self: &Arc<Self>, lane: Lane) {
+        sample(self, move |budget, set| {
+            set(&QUEUE_BYTES, &[lane.as_str()], budget.held.load(Ordering::Relaxed) as f64);
+            set(&QUEUE_LIMIT_BYTES, &[lane.as_str()], budget.limit as f64);
+        });
     }
 
     /// Whether another message may be taken. The limit is overshot by that one message, since its size is known only

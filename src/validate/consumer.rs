@@ -24,11 +24,13 @@ use super::member;
 use super::message::ChunkMessage;
 use super::proof::{self, Gap, Ledger};
 use super::rebalance::{Mailbox, Rebalance};
+use super::watch::{Idle, Watched};
 use crate::chunk::{ChunkId, Lane};
 use crate::kafka;
 use crate::retry::Waits;
 use crate::settings::Settings;
 use crate::shutdown::Shutdown;
+use crate::telemetry::{Health, Pulse};
 
 /// The thread is woken by messages, events and bytes that come back; it looks by itself this often.
 const IDLE: Duration = Duration::from_millis(50);
@@ -45,6 +47,8 @@ pub struct Intake {
     pub deliver: UnboundedSender<Delivered>,
     /// Of both lanes together.
     pub partitions: i32,
+    pub watched: Arc<Watched>,
+    pub health: Arc<Health>,
 }
 
 /// A partition that this member holds.
@@ -64,6 +68,8 @@ struct Member<'i> {
     held: Vec<Held>,
     /// Where the next sweep over the partitions begins.
     turn: usize,
+    pulse: Pulse,
+    idle: Idle,
     committed_at: Instant,
     complained_at: Option<Instant>,
 }
@@ -73,6 +79,7 @@ struct Member<'i> {
 pub fn run(intake: &Intake) {
     let bytes = intake.settings.validate.queue_bytes;
     let budgets = Lane::ALL.map(|_| Budget::new(bytes, thread::current()));
+    Lane::ALL.iter().zip(&budgets).for_each(|(lane, budget)| budget.watch(*lane));
     let mut waits = Waits::new(Duration::from_millis(200), Duration::from_secs(5));
     while !intake.shutdown.is_due() {
         let lived = Instant::now();
@@ -102,6 +109,8 @@ impl<'i> Member<'i> {
             budgets,
             held: vec![],
             turn: 0,
+            pulse: intake.health.pulse(),
+            idle: Idle::default(),
             committed_at: Instant::now(),
             complained_at: None,
         })
@@ -123,6 +132,7 @@ impl<'i> Member<'i> {
             let mut taken = self.take(Lane::High)?;
             taken += self.take(Lane::Normal)?;
             self.commit_now_and_then();
+            self.idle.turn(taken, self.budgets.iter().any(|budget| budget.has_room()));
             if taken == 0 {
                 thread::park_timeout(IDLE);
             }
@@ -153,6 +163,7 @@ impl<'i> Member<'i> {
 
     /// Hears what the group and librdkafka have to say, and acts on it.
     fn serve_group(&mut self) -> Result<(), KafkaError> {
+        self.pulse.beat();
         let outcome = self.consumer.poll(Duration::ZERO).map(|outcome| outcome.map(|message| message.offset()));
         match outcome {
             None => {}
@@ -199,6 +210,7 @@ impl<'i> Member<'i> {
                 Some(Ok(message)) => {
                     let share = budget.take(message.payload_len());
                     let ticket = assignment.begin(message.offset(), share);
+                    assignment.appended(message.offset(), message.timestamp().to_millis());
                     // The receiver is gone only when the process ends; then the ticket stays unfinished.
                     let _ = self.intake.deliver.send(Delivered { message: ChunkMessage::of(&message), ticket });
                     taken += 1;
@@ -236,6 +248,7 @@ impl<'i> Member<'i> {
         if !partitions.is_empty() {
             info!(partitions = member::listed(partitions), "partitions assigned");
         }
+        self.intake.watched.heard_of_group();
         self.open(added);
         Ok(())
     }
@@ -254,6 +267,7 @@ impl<'i> Member<'i> {
         let poller = thread::current();
         queue.set_nonempty_callback(move || poller.unpark());
         let assignment = Assignment::new(lane.ok_or_else(unknown)?, topic.into(), partition, thread::current());
+        self.intake.watched.add(&assignment, committed);
         Ok(Held { assignment, queue, committed, proof })
     }
 

@@ -16,6 +16,7 @@ use crate::chunk::JobId;
 use crate::ledger::Finish;
 use crate::retry::Waits;
 use crate::settings::{PostgresSettings, Settings};
+use crate::telemetry::catalog::DEAD_LETTERS;
 use crate::{jobs, kafka, postgres};
 
 /// Bytes of dead letters in the producer.
@@ -55,6 +56,7 @@ impl DeadLetters {
         if !self.send(message, &ticket, reason, &place).await {
             return;
         }
+        DEAD_LETTERS.add(&[reason.word], 1);
         error!(
             topic = message.topic.as_str(),
             partition = message.partition,

@@ -1,6 +1,7 @@
 //! Turns an envelope and its job's plan into a judged chunk, ready to load. No I/O.
 
 use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Instant;
 
 use crate::chunk::{Delivery, Envelope, Origin};
 use crate::config::FeedVersion;
@@ -8,6 +9,7 @@ use crate::copy::RowEncoder;
 use crate::load::JudgedChunk;
 use crate::record::{Columns, HeaderFault};
 use crate::rules::{Reject, Scratch};
+use crate::telemetry::catalog::STAGE;
 
 /// Buffers that go round: taken by a worker, given back once its chunk is loaded.
 #[derive(Default)]
@@ -66,6 +68,7 @@ pub fn judge(
     origin: Origin,
     buffers: &Buffers,
 ) -> Result<JudgedChunk, HeaderFault> {
+    let began = Instant::now();
     let Envelope { id, token, crc, chunk } = envelope;
     let columns = Columns::bind(&feed.feed, &chunk.context)?;
     let encoder = RowEncoder::new(&feed.feed, id.job);
@@ -77,5 +80,6 @@ pub fn judge(
     });
     encoder.finish(&mut rows);
     buffers.give_scratch(scratch);
+    STAGE.observe(&["judge"], began.elapsed());
     Ok(JudgedChunk { job: id.job, token: token.hash(), delivery, origin, crc, feed, chunk, verdict, rows })
 }

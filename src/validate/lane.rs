@@ -1,7 +1,7 @@
 //! One chunk's way through a lane: decode, find its plan, judge, load, and count it as finished.
 
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use rdkafka::message::Headers as _;
 use tracing::{debug, error, warn};
@@ -20,6 +20,8 @@ use crate::ledger::Finish;
 use crate::load::{JudgedChunk, Outcome};
 use crate::record::HeaderFault;
 use crate::retry::Waits;
+use crate::telemetry::catalog::{PARKED_CHUNKS, QUARANTINED_CHUNKS, STAGE};
+use crate::telemetry::{WorkedOn, working_on};
 
 /// A chunk that has killed its worker so often is not tried again.
 const ATTEMPTS: u32 = 3;
@@ -62,6 +64,7 @@ impl LaneWorks {
     async fn take_through(&self, message: &Arc<ChunkMessage>, ticket: &Ticket) -> Result<Finish, Stop> {
         let envelope = self.decode(message, ticket).await?;
         let id = envelope.id;
+        ticket.assignment.read(envelope.chunk.records);
         let feed = match self.find_plan(id, &envelope.token, ticket).await? {
             Found::Known(feed) => feed,
             Found::NoJob => {
@@ -81,7 +84,7 @@ impl LaneWorks {
     }
 
     async fn decode(&self, message: &Arc<ChunkMessage>, ticket: &Ticket) -> Result<Envelope, Stop> {
-        let decoded = self.working(message, |message| Envelope::decode(&message.bytes())).await;
+        let decoded = self.working(message, None, decode).await;
         match decoded {
             Ok(Ok(envelope)) => Ok(envelope),
             Ok(Err(error)) => {
@@ -126,6 +129,7 @@ impl LaneWorks {
             return Err(Stop::Abandoned);
         }
         let id = envelope.id;
+        let feed_name = feed.feed.name.clone();
         let delivery = Delivery {
             topic: Arc::clone(&ticket.assignment.topic),
             partition: ticket.assignment.partition,
@@ -134,7 +138,7 @@ impl LaneWorks {
         let buffers = Arc::clone(&self.buffers);
         let origin = origin(message);
         let first = std::sync::Mutex::new(Some(envelope));
-        let judged = self.working(message, move |message| {
+        let judged = self.working(message, Some(id), move |message| {
             // A second try decodes the message again: the first one's envelope went down with it.
             let envelope = first.lock().ok().and_then(|mut kept| kept.take());
             let envelope = match envelope {
@@ -146,7 +150,10 @@ impl LaneWorks {
         match judged.await {
             Ok(Ok(judged)) => Ok(judged),
             Ok(Err(fault)) => Err(Stop::Bury(Some(id.job), header_reason(id, &fault))),
-            Err(panicked) => Err(Stop::Bury(Some(id.job), Reason::new("panic", format!("{id}: {panicked}")))),
+            Err(panicked) => {
+                QUARANTINED_CHUNKS.add(&[feed_name.as_str()], 1);
+                Err(Stop::Bury(Some(id.job), Reason::new("panic", format!("{id}: {panicked}"))))
+            }
         }
     }
 
@@ -154,17 +161,18 @@ impl LaneWorks {
     async fn working<T: Send + 'static>(
         &self,
         message: &Arc<ChunkMessage>,
+        chunk: Option<ChunkId>,
         work: impl Fn(&ChunkMessage) -> T + Send + Sync + 'static,
     ) -> Result<T, Panicked> {
         let work = Arc::new(work);
         let mut attempt = 1;
         loop {
             let (message, work) = (Arc::clone(message), Arc::clone(&work));
-            let (partition, offset) = (message.partition, message.offset);
-            match self.pool.run(move || work(&message)).await {
+            let what = WorkedOn { partition: message.partition, offset: message.offset, chunk };
+            match self.pool.run(move || working_on(what, || work(&message))).await {
                 Ok(value) => return Ok(value),
                 Err(panicked) => {
-                    error!(partition, offset, attempt, %panicked, "a chunk has killed its worker");
+                    error!(at_work_on = %what, attempt, %panicked, "a chunk has killed its worker");
                     if attempt == ATTEMPTS {
                         return Err(panicked);
                     }
@@ -179,7 +187,12 @@ impl LaneWorks {
         let mut waits = Waits::new(Duration::from_millis(100), Duration::from_secs(5));
         while !ticket.is_abandoned() {
             match self.loaders.load(judged).await {
-                Ok(outcome) => return Ok(outcome),
+                Ok(outcome) => {
+                    if matches!(outcome, Outcome::Parked { .. }) {
+                        PARKED_CHUNKS.add(&[judged.feed.feed.name.as_str()], 1);
+                    }
+                    return Ok(outcome);
+                }
                 Err(error) => {
                     let wait = waits.next_wait();
                     warn!(chunk = %judged.id(), %error, ?wait, "a chunk is not loaded yet: trying again");
@@ -189,6 +202,13 @@ impl LaneWorks {
         }
         Err(Stop::Abandoned)
     }
+}
+
+fn decode(message: &ChunkMessage) -> Result<Envelope, EnvelopeError> {
+    let began = Instant::now();
+    let decoded = Envelope::decode(&message.bytes());
+    STAGE.observe(&["decode"], began.elapsed());
+    decoded
 }
 
 /// What an outcome means for the delivery.

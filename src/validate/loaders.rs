@@ -1,6 +1,7 @@
 //! The loader connections of a lane: each takes chunks that wait, several of one feed at once, and answers for each.
 
 use std::collections::VecDeque;
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Instant;
 
@@ -10,6 +11,11 @@ use tokio::task::JoinSet;
 
 use crate::load::{Entry, Gates, JudgedChunk, LoadError, Loader, Outcome, Pass, set_aside};
 use crate::settings::{LoadSettings, PostgresSettings};
+use crate::telemetry::catalog::{POOL_ACQUIRE, POOL_CONNECTIONS, POOL_IN_USE, POOL_WAITING, STAGE};
+use crate::telemetry::{Set, sample};
+
+/// Of the metrics of pools.
+const LOADERS: &str = "loaders";
 
 /// Loaders at work, and the chunks that wait for them.
 pub struct Loaders {
@@ -29,6 +35,8 @@ struct Queue {
     loaders: usize,
     /// Chunks in one transaction, at most.
     together: usize,
+    connected: AtomicUsize,
+    busy: AtomicUsize,
 }
 
 struct Waiting {
@@ -36,6 +44,7 @@ struct Waiting {
     pass: Pass,
     /// `None`: the target has been found at fault meanwhile, the chunk is to ask its gate again.
     tell: oneshot::Sender<Option<Result<Outcome, LoadError>>>,
+    since: Instant,
 }
 
 impl Loaders {
@@ -52,7 +61,10 @@ impl Loaders {
             bell: Notify::new(),
             loaders: names.len(),
             together: load.together,
+            connected: AtomicUsize::new(0),
+            busy: AtomicUsize::new(0),
         });
+        sample(&queue, Queue::tell);
         let mut at_work = JoinSet::new();
         for name in names {
             at_work.spawn(work(Arc::clone(&queue), postgres.clone(), load.clone(), name));
@@ -70,7 +82,7 @@ impl Loaders {
                 Entry::Aside(aside) => return set_aside(&self.pool, chunk, &aside).await,
             };
             let (tell, told) = oneshot::channel();
-            self.queue.lock().push_back(Waiting { chunk: Arc::clone(chunk), pass, tell });
+            self.queue.lock().push_back(Waiting { chunk: Arc::clone(chunk), pass, tell, since: Instant::now() });
             self.queue.bell.notify_one();
             if let Some(answer) = told.await.expect("a loader answers for each chunk that it takes") {
                 return answer;
@@ -85,11 +97,15 @@ async fn work(queue: Arc<Queue>, postgres: PostgresSettings, load: LoadSettings,
     loop {
         let taken = queue.next().await;
         let chunks: Vec<&JudgedChunk> = taken.iter().map(|waiting| waiting.chunk.as_ref()).collect();
+        let connected = seat.is_some();
         let answers = match ready(&mut seat, &postgres, &load, &name).await {
-            Ok(loader) => loader.load_all(&chunks, &taken[0].pass).await,
+            Ok(loader) => {
+                queue.connected.fetch_add(usize::from(!connected), Ordering::Relaxed);
+                queue.timed(loader.load_all(&chunks, &taken[0].pass)).await
+            }
             Err(error) => vec![Err(error); chunks.len()],
         };
-        for (Waiting { chunk, pass, tell }, answer) in taken.into_iter().zip(answers) {
+        for (Waiting { chunk, pass, tell, .. }, answer) in taken.into_iter().zip(answers) {
             drop((chunk, pass));
             // Nobody listens where the chunk was given up meanwhile.
             let _ = tell.send(Some(answer));
@@ -118,6 +134,16 @@ impl Waiting {
 }
 
 impl Queue {
+    /// Counts a connection as busy, and how long it was.
+    async fn timed<T>(&self, load: impl Future<Output = T>) -> T {
+        self.busy.fetch_add(1, Ordering::Relaxed);
+        let began = Instant::now();
+        let loaded = load.await;
+        STAGE.observe(&["load"], began.elapsed());
+        self.busy.fetch_sub(1, Ordering::Relaxed);
+        loaded
+    }
+
     async fn next(&self) -> Vec<Waiting> {
         loop {
             let rung = self.bell.notified();
@@ -149,12 +175,22 @@ impl Queue {
                 None => at += 1,
             }
         }
+        for waited in &taken {
+            STAGE.observe(&["load_wait"], waited.since.elapsed());
+            POOL_ACQUIRE.observe(&[LOADERS], waited.since.elapsed());
+        }
         taken.sort_by_key(|waiting| (waiting.chunk.job, waiting.chunk.chunk.seq));
         // A bell that rang while nobody listened is heard once; another connection may be asleep beside more work.
         if !waiting.is_empty() {
             self.bell.notify_one();
         }
         taken
+    }
+
+    fn tell(&self, set: &mut Set<'_>) {
+        set(&POOL_CONNECTIONS, &[LOADERS], self.connected.load(Ordering::Relaxed) as f64);
+        set(&POOL_IN_USE, &[LOADERS], self.busy.load(Ordering::Relaxed) as f64);
+        set(&POOL_WAITING, &[LOADERS], self.lock().len() as f64);
     }
 
     fn lock(&self) -> std::sync::MutexGuard<'_, VecDeque<Waiting>> {

@@ -10,6 +10,7 @@
 //! A delivery counts as finished only when its fate is on disk: its transaction committed, its dead letter
 //! acknowledged. Whatever is given up on the way comes again, and the ledger knows it.
 
+mod ages;
 mod assignment;
 mod budget;
 mod consumer;
@@ -24,6 +25,7 @@ mod pool;
 mod proof;
 mod ready;
 mod rebalance;
+mod watch;
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -34,8 +36,10 @@ use tokio::task::{JoinError, JoinSet};
 
 use crate::chunk::Lane;
 use crate::load::Gates;
+use crate::postgres::ServicePool;
 use crate::settings::Settings;
 use crate::shutdown::{self, Shutdown};
+use crate::telemetry::Health;
 use crate::{postgres, topics};
 use consumer::Intake;
 use dead_letters::DeadLetters;
@@ -45,6 +49,7 @@ use loaders::Loaders;
 use plans::Plans;
 use pool::Pool;
 use proof::Ledger;
+use watch::Watched;
 
 /// How long connections to Postgres may take to close.
 const FAREWELL: Duration = Duration::from_secs(2);
@@ -68,13 +73,14 @@ pub enum ValidateError {
 
 /// Checks and loads chunks until `shutdown` is due; returns once what was in flight is finished or given up, the
 /// offsets are committed and the group is left. Waits, and says so, while Kafka, its topics or Postgres are not there.
-pub async fn run(settings: Settings, mut shutdown: Shutdown) -> Result<(), ValidateError> {
+pub async fn run(settings: Settings, mut shutdown: Shutdown, health: Arc<Health>) -> Result<(), ValidateError> {
     topics::room_for_chunks(&settings.ingest).map_err(ValidateError::Settings)?;
     let pool = postgres::pool(&settings.postgres, "fabric validate")?;
-    let Some(partitions) = ready::wait(&settings, &pool, &mut shutdown).await else { return Ok(()) };
+    let Some(partitions) = ready::wait(&settings, &pool, &mut shutdown, &health).await else { return Ok(()) };
 
     let dead_letters = Arc::new(DeadLetters::new(&settings, pool.clone())?);
-    let plans = Arc::new(Plans::new(pool.clone(), &settings.postgres));
+    let service = ServicePool::watched(pool.clone());
+    let plans = Arc::new(Plans::new(Arc::clone(&service), &settings.postgres));
     let buffers = Arc::new(Buffers::default());
     let gates = Arc::new(Gates::default());
     let works = |lane| {
@@ -87,8 +93,11 @@ pub async fn run(settings: Settings, mut shutdown: Shutdown) -> Result<(), Valid
     let (deliver, delivered) = mpsc::unbounded_channel();
     let (trigger, stop) = shutdown::channel();
     let runtime = tokio::runtime::Handle::current();
-    let ledger = Ledger { pool: pool.clone(), postgres: settings.postgres.clone(), runtime };
-    let intake = Intake { settings, shutdown: stop, ledger, deliver, partitions };
+    let ledger = Ledger { pool: Arc::clone(&service), postgres: settings.postgres.clone(), runtime };
+    let watched = Watched::new();
+    let watching = watch::run(Arc::clone(&watched), service, settings.clone(), Arc::clone(&health));
+    let watching = tokio::spawn(watching);
+    let intake = Intake { settings, shutdown: stop, ledger, deliver, partitions, watched, health };
     let thread = std::thread::Builder::new()
         .name("fabric-consumer".into())
         .spawn(move || consumer::run(&intake))
@@ -97,6 +106,7 @@ pub async fn run(settings: Settings, mut shutdown: Shutdown) -> Result<(), Valid
     let outcome = work(works, delivered, shutdown, trigger).await;
     // The channel is closed, so the thread is at its last line: joining it takes no time.
     let joined = tokio::task::spawn_blocking(move || thread.join()).await;
+    watching.abort();
     // A server that does not answer must not keep the process.
     tokio::time::timeout(FAREWELL, pool.close()).await.ok();
     match joined {

@@ -4,12 +4,12 @@ use std::collections::{HashMap, VecDeque};
 use std::hash::Hash;
 use std::sync::{Arc, Mutex, PoisonError};
 
-use sqlx::PgPool;
-
 use crate::chunk::{JobId, TokenHash};
 use crate::config::{self, ConfigError, FeedVersion};
+use crate::jobs::{self, Pins};
+use crate::postgres::{self, ServicePool};
 use crate::settings::PostgresSettings;
-use crate::{jobs, postgres};
+use crate::telemetry::{Statement, timed};
 
 /// Jobs whose pins are kept.
 const KEPT_JOBS: usize = 1_024;
@@ -36,7 +36,7 @@ pub enum Found {
 }
 
 pub struct Plans {
-    pool: PgPool,
+    pool: Arc<ServicePool>,
     postgres: PostgresSettings,
     jobs: Mutex<Kept<JobId, Arc<JobPlan>>>,
     feeds: Mutex<Kept<(String, i32), Arc<FeedVersion>>>,
@@ -48,7 +48,7 @@ struct JobPlan {
 }
 
 impl Plans {
-    pub fn new(pool: PgPool, postgres: &PostgresSettings) -> Self {
+    pub fn new(pool: Arc<ServicePool>, postgres: &PostgresSettings) -> Self {
         let (jobs, feeds) = (Mutex::new(Kept::new(KEPT_JOBS)), Mutex::new(Kept::new(KEPT_FEEDS)));
         Self { pool, postgres: postgres.clone(), jobs, feeds }
     }
@@ -59,7 +59,7 @@ impl Plans {
         if let Some(plan) = kept.filter(|plan| plan.tokens.contains(&token)) {
             return Ok(Found::Known(Arc::clone(&plan.feed)));
         }
-        let pins = jobs::pins(&self.pool, job).await.map_err(|error| self.in_words(&error))?;
+        let pins = self.pins(job).await.map_err(|error| self.in_words(&error))?;
         let Some(pins) = pins else { return Ok(Found::NoJob) };
         if !pins.tokens.contains(&token) {
             return Ok(Found::WrongToken);
@@ -70,12 +70,18 @@ impl Plans {
         Ok(Found::Known(feed))
     }
 
+    async fn pins(&self, job: JobId) -> Result<Option<Pins>, sqlx::Error> {
+        let mut connection = self.pool.acquire().await?;
+        timed(Statement::JobPins, jobs::pins(&mut *connection, job)).await
+    }
+
     async fn feed(&self, name: String, version: i32) -> Result<Arc<FeedVersion>, PlanError> {
         let key = (name, version);
         if let Some(feed) = self.feeds.lock().unwrap_or_else(PoisonError::into_inner).get(&key) {
             return Ok(feed);
         }
-        let compiled = config::feed_version(&self.pool, &key.0, version).await;
+        let compiled = config::feed_version(self.pool.pool(), &key.0, version);
+        let compiled = timed(Statement::FeedVersion, compiled).await;
         let feed = Arc::new(compiled.map_err(|error| match error {
             ConfigError::Postgres(error) => self.in_words(&error),
             error => PlanError::Feed { feed: key.0.clone(), version, error },

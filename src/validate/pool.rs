@@ -2,9 +2,13 @@
 
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::thread;
+use std::time::Instant;
 
 use crossbeam_channel::Sender;
 use tokio::sync::oneshot;
+
+use crate::telemetry::catalog::STAGE;
+use crate::telemetry::without_values;
 
 type Work = Box<dyn FnOnce() + Send>;
 
@@ -36,7 +40,9 @@ impl Pool {
     /// Runs `work` on a worker.
     pub async fn run<T: Send + 'static>(&self, work: impl FnOnce() -> T + Send + 'static) -> Result<T, Panicked> {
         let (tell, told) = oneshot::channel();
+        let asked = Instant::now();
         let work = move || {
+            STAGE.observe(&["queue"], asked.elapsed());
             let outcome = catch_unwind(AssertUnwindSafe(work));
             // Nobody listens where the chunk was given up meanwhile.
             let _ = tell.send(outcome);
@@ -53,7 +59,8 @@ impl Pool {
 
 fn words_of(payload: &(dyn std::any::Any + Send)) -> String {
     let text = payload.downcast_ref::<String>().map(String::as_str);
-    text.or_else(|| payload.downcast_ref::<&str>().copied()).unwrap_or("a panic without words").to_owned()
+    let text = text.or_else(|| payload.downcast_ref::<&str>().copied());
+    text.map_or("a panic without words".to_owned(), without_values)
 }
 
 #[cfg(test)]

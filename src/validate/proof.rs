@@ -4,15 +4,17 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use sqlx::{PgExecutor, PgPool};
+use sqlx::PgExecutor;
 use tokio::runtime::Handle;
 use tracing::{error, warn};
 
 use super::assignment::{Assignment, Standing};
 use crate::chunk::{ChunkId, JobId, Seq};
+use crate::jobs;
+use crate::postgres::{self, ServicePool};
 use crate::retry::Waits;
 use crate::settings::PostgresSettings;
-use crate::{jobs, postgres};
+use crate::telemetry::{Statement, timed};
 
 /// A refused partition is looked at again this often: someone may have mended it.
 const REFUSED_INTERVAL: Duration = Duration::from_secs(15);
@@ -41,7 +43,7 @@ pub struct Gap {
 /// Asks the ledger on behalf of the polling thread, which never waits for Postgres.
 #[derive(Clone)]
 pub struct Ledger {
-    pub pool: PgPool,
+    pub pool: Arc<ServicePool>,
     pub postgres: PostgresSettings,
     pub runtime: Handle,
 }
@@ -63,7 +65,8 @@ impl Ledger {
     async fn noted(&self, gap: &Gap, assignment: &Assignment) {
         let mut waits = Waits::new(Duration::from_millis(100), Duration::from_secs(5));
         while !assignment.is_over() {
-            let noted = jobs::note_gap(&self.pool, assignment.lane, assignment.partition, gap.from, &gap.note).await;
+            let noted =
+                jobs::note_gap(self.pool.pool(), assignment.lane, assignment.partition, gap.from, &gap.note).await;
             match noted {
                 Ok(jobs) => {
                     jobs.iter().for_each(|job| warn!(%job, "a job may miss chunks: it is noted against it"));
@@ -78,11 +81,16 @@ impl Ledger {
         }
     }
 
+    async fn knows(&self, chunk: ChunkId) -> Result<bool, sqlx::Error> {
+        let mut connection = self.pool.acquire().await?;
+        timed(Statement::ChunkIsKnown, is_in_ledger(&mut *connection, chunk)).await
+    }
+
     async fn proven(&self, chunk: ChunkId, assignment: &Assignment) {
         let (topic, partition) = (&*assignment.topic, assignment.partition);
         let mut waits = Waits::new(Duration::from_millis(100), Duration::from_secs(5));
         while !assignment.is_over() {
-            let wait = match is_in_ledger(&self.pool, chunk).await {
+            let wait = match self.knows(chunk).await {
                 Ok(true) => return assignment.set_standing(Standing::Open),
                 Ok(false) => {
                     assignment.set_standing(Standing::Refused);

@@ -10,10 +10,12 @@ use crate::postgres::NotMigrated;
 use crate::retry::Waits;
 use crate::settings::Settings;
 use crate::shutdown::Shutdown;
+use crate::telemetry::{Health, Part};
 use crate::{postgres, topics};
 
 /// Answers how many partitions both lanes have; `None`: shutdown came first.
-pub async fn wait(settings: &Settings, pool: &PgPool, shutdown: &mut Shutdown) -> Option<i32> {
+/// `health` hears what is missing.
+pub async fn wait(settings: &Settings, pool: &PgPool, shutdown: &mut Shutdown, health: &Health) -> Option<i32> {
     let mut waits = Waits::new(Duration::from_millis(500), Duration::from_secs(10));
     let mut said = String::new();
     loop {
@@ -21,7 +23,7 @@ pub async fn wait(settings: &Settings, pool: &PgPool, shutdown: &mut Shutdown) -
             looked = look(settings, pool) => looked,
             () = shutdown.due() => return None,
         };
-        let problem = match looked {
+        let (part, problem) = match looked {
             Ok(partitions) => {
                 if !said.is_empty() {
                     info!("everything answers now");
@@ -30,6 +32,7 @@ pub async fn wait(settings: &Settings, pool: &PgPool, shutdown: &mut Shutdown) -
             }
             Err(problem) => problem,
         };
+        health.ill(part, problem.clone());
         let wait = waits.next_wait();
         if problem != said {
             warn!("{problem}\n  Trying again until it does; nothing is lost meanwhile.");
@@ -42,11 +45,11 @@ pub async fn wait(settings: &Settings, pool: &PgPool, shutdown: &mut Shutdown) -
     }
 }
 
-async fn look(settings: &Settings, pool: &PgPool) -> Result<i32, String> {
-    topics::verify(&settings.kafka).await.map_err(|error| error.to_string())?;
+async fn look(settings: &Settings, pool: &PgPool) -> Result<i32, (Part, String)> {
+    topics::verify(&settings.kafka).await.map_err(|error| (Part::Kafka, error.to_string()))?;
     let specs = topics::declared(&settings.kafka.prefix);
-    let actual = topics::look(&settings.kafka, &specs).await.map_err(|error| error.to_string())?;
-    migrated(settings, pool).await?;
+    let actual = topics::look(&settings.kafka, &specs).await.map_err(|error| (Part::Kafka, error.to_string()))?;
+    migrated(settings, pool).await.map_err(|problem| (Part::Postgres, problem))?;
     let lanes = Lane::ALL.map(|lane| actual.get(&settings.kafka.lane_topic(lane)).map_or(0, |topic| topic.partitions));
     Ok(lanes.iter().sum())
 }

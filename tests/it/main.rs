@@ -18,3 +18,4 @@ mod targets;
 mod tidy;
 mod topics_of_own;
 mod validate;
+mod visible;

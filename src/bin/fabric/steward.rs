@@ -1,6 +1,7 @@
 //! `fabric steward`
 
 use fabric::steward;
+use fabric::telemetry::Role;
 
 use crate::exit::Exit;
 use crate::globals::Globals;
@@ -14,5 +15,6 @@ use crate::role;
 pub struct Args {}
 
 pub fn run(globals: &Globals, _: Args) -> anyhow::Result<Exit> {
-    role::run(globals, &[], async |settings, shutdown| Ok(steward::run(settings, shutdown).await?))
+    let work = async |settings, shutdown, health| Ok(steward::run(settings, shutdown, health).await?);
+    role::run(globals, Role::Steward, &[], work)
 }

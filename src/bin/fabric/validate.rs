@@ -1,6 +1,9 @@
 //! `fabric validate`
 
+use std::sync::Arc;
+
 use anyhow::Context as _;
+use fabric::telemetry::Role;
 use fabric::{steward, validate};
 
 use crate::exit::Exit;
@@ -27,9 +30,9 @@ pub fn run(globals: &Globals, args: Args) -> anyhow::Result<Exit> {
         SettingFlag { flag: "--workers", key: "validate.workers", value: args.workers },
         SettingFlag { flag: "--loaders", key: "validate.loaders", value: args.loaders },
     ];
-    role::run(globals, &flags, async |settings, shutdown| {
-        let candidate = tokio::spawn(steward::run(settings.clone(), shutdown.clone()));
-        let validated = validate::run(settings, shutdown).await;
+    role::run(globals, Role::Validate, &flags, async |settings, shutdown, health| {
+        let candidate = tokio::spawn(steward::run(settings.clone(), shutdown.clone(), Arc::clone(&health)));
+        let validated = validate::run(settings, shutdown, health).await;
         if validated.is_err() {
             // The process ends: its seat must be free at once.
             candidate.abort();

@@ -8,6 +8,7 @@ use fabric::ledger::JobState;
 use fabric::settings::Settings;
 use fabric::shutdown::{self, Trigger};
 use fabric::steward::{self, SEAT, Seat};
+use fabric::telemetry::{Health, Role};
 use tokio::task::JoinHandle;
 
 use crate::database::Database;
@@ -19,7 +20,7 @@ fn start(database: &Database) -> (Trigger, JoinHandle<()>) {
     if let Ok(brokers) = std::env::var("FABRIC_KAFKA_BROKERS") {
         settings.kafka.brokers = brokers;
     }
-    let run = async move { steward::run(settings, shutdown).await.unwrap() };
+    let run = async move { steward::run(settings, shutdown, Health::new(Role::Steward)).await.unwrap() };
     (trigger, tokio::spawn(run))
 }
 

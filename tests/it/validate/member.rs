@@ -4,6 +4,7 @@ use std::time::Duration;
 
 use fabric::settings::{KafkaSettings, Settings};
 use fabric::shutdown::{self, Trigger};
+use fabric::telemetry::{Health, Role};
 use fabric::validate::{self, ValidateError};
 use rdkafka::consumer::{BaseConsumer, Consumer as _};
 use rdkafka::topic_partition_list::{Offset, TopicPartitionList};
@@ -27,7 +28,7 @@ pub fn settings(database: &Database, topics: &Topics) -> Settings {
 impl Member {
     pub fn start(settings: Settings) -> Self {
         let (trigger, shutdown) = shutdown::channel();
-        Self { trigger, running: tokio::spawn(validate::run(settings, shutdown)) }
+        Self { trigger, running: tokio::spawn(validate::run(settings, shutdown, Health::new(Role::Validate))) }
     }
 
     /// Ends it as SIGTERM does; panics where it does not end well within its grace.

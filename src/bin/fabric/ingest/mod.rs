@@ -10,12 +10,14 @@ use clap::ValueEnum;
 use fabric::chunk::{JobId, Lane};
 use fabric::ingest::{Ingest, Input, Repeat, Request};
 use fabric::report::{self, Report};
+use fabric::settings::Settings;
 use fabric::shutdown;
+use fabric::telemetry::{Endpoint, Health, Role};
 use futures::StreamExt as _;
 
 use crate::exit::{Exit, Refused};
 use crate::globals::{Globals, print, print_json};
-use crate::server;
+use crate::{role, server};
 use one::{Loaded, Until};
 use progress::Display;
 
@@ -84,6 +86,7 @@ pub fn run(globals: &Globals, args: Args) -> anyhow::Result<Exit> {
     let several = works.len() > 1;
     let until = if args.wait { Until::Ended } else { Until::Published };
     server::run(globals, async |server| {
+        answer(&server.settings)?;
         let display = Arc::new(Display::new());
         let (trigger, shutdown) = shutdown::channel();
         // The first Ctrl-C ends in order: the lease is given up, so that the next run need not wait for it.
@@ -115,6 +118,17 @@ pub fn run(globals: &Globals, args: Args) -> anyhow::Result<Exit> {
         let ((), done): ((), Vec<Loaded>) = futures::join!(publishing, following);
         show(&args, several, &done)
     })
+}
+
+/// Where the settings name an address, it can be asked how it is for as long as it runs.
+fn answer(settings: &Settings) -> anyhow::Result<()> {
+    let address = &settings.ingest.http_listen;
+    if address.is_empty() {
+        return Ok(());
+    }
+    let endpoint = Endpoint::listen("ingest.http_listen", address)?;
+    eprintln!("health and metrics on http://{}", endpoint.address());
+    role::serve(endpoint, Role::Ingest, &Health::new(Role::Ingest))
 }
 
 fn works(args: &Args) -> anyhow::Result<Vec<Work>> {

@@ -30,21 +30,7 @@ pub fn init(settings: &LogSettings) -> Result<(), TelemetryError> {
         lines.with_ansi(colour).try_init()
     };
     if first.is_ok() {
-        log_panics();
+        super::panics::log_panics();
     }
     Ok(())
-}
-
-/// A panic is one line of the log, like everything else; `RUST_BACKTRACE` brings the trace.
-fn log_panics() {
-    std::panic::set_hook(Box::new(|panic| {
-        let place = panic.location().map(ToString::to_string).unwrap_or_default();
-        let reason = panic.payload_as_str().unwrap_or("unknown");
-        let trace = std::backtrace::Backtrace::capture();
-        if trace.status() == std::backtrace::BacktraceStatus::Captured {
-            tracing::error!(place, %trace, "a fault of fabric's own: {reason}");
-        } else {
-            tracing::error!(place, "a fault of fabric's own: {reason}");
-        }
-    }));
 }
