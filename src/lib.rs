@@ -20,6 +20,7 @@
 //! | [`config`] | what users edit | immutable versions in Postgres |
 //! | [`jobs`] | what people ask of a job | state in Postgres |
 //! | [`steward`] | ledger rows | job states, events |
+//! | [`doctor`] | an installation | what is wrong with it, and what to do |
 //!
 //! `feed`, `chunk`, `record`, `rules`, `ledger`, `report` and `generate` are pure: no client library, no clock,
 //! no async. The feature `server` adds what talks to Kafka and Postgres.
@@ -37,6 +38,8 @@ pub mod rules;
 pub mod settings;
 pub mod source;
 
+#[cfg(feature = "server")]
+pub mod doctor;
 #[cfg(feature = "server")]
 pub mod ingest;
 #[cfg(feature = "server")]

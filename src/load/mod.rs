@@ -17,7 +17,7 @@ use std::sync::Arc;
 pub use evict::{Evicted, LOADER_NAME, evict_blockers};
 pub use faults::{FaultClass, Site, classify};
 pub use loader::{LoadError, Loader};
-pub use target::{TargetError, ensure_target};
+pub use target::{TargetError, check_target, ensure_target};
 
 use crate::chunk::{Chunk, ChunkId, JobId, TokenHash};
 use crate::config::FeedVersion;

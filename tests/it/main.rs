@@ -4,6 +4,7 @@ mod accounting;
 mod bad_input;
 mod cli;
 mod database;
+mod doctor;
 mod faults;
 mod installation;
 mod jobs;

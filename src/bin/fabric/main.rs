@@ -11,6 +11,8 @@ mod settings;
 mod source;
 
 #[cfg(feature = "server")]
+mod doctor;
+#[cfg(feature = "server")]
 mod ingest;
 #[cfg(feature = "server")]
 mod jobs;
