@@ -20,6 +20,7 @@
 //! | [`config`] | what users edit | immutable versions in Postgres |
 //! | [`jobs`] | what people ask of a job | state in Postgres |
 //! | [`steward`] | ledger rows | job states, events |
+//! | [`processes`] | heartbeats | who runs, what each holds, where its time goes |
 //! | [`doctor`] | an installation | what is wrong with it, and what to do |
 //!
 //! `feed`, `chunk`, `record`, `rules`, `ledger`, `report` and `generate` are pure: no client library, no clock,
@@ -50,6 +51,8 @@ pub mod kafka;
 pub mod load;
 #[cfg(feature = "server")]
 pub mod postgres;
+#[cfg(feature = "server")]
+pub mod processes;
 #[cfg(feature = "server")]
 pub mod retry;
 #[cfg(feature = "server")]

@@ -17,6 +17,7 @@ use crate::settings::{PostgresSettings, Settings};
 
 /// Chunks that somebody resumed should be loaded again by then, else the job is parked again.
 const OWED_PATIENCE_SECONDS: f64 = 60.0;
+/// Also between two sweeps of processes that are gone.
 const PARTITIONS_EVERY: Duration = Duration::from_secs(60);
 
 /// What a leader remembers between rounds. Nothing that a successor could not find out again.
@@ -42,6 +43,7 @@ impl Rounds {
     pub(super) async fn work(&mut self, connection: &mut PgConnection) -> Result<usize, sqlx::Error> {
         if self.partitions_made.is_none_or(|made| made.elapsed() > PARTITIONS_EVERY) {
             partitions::make(connection).await?;
+            crate::processes::sweep(connection).await?;
             self.partitions_made = Some(Instant::now());
         }
         let live = read(connection, None).await?;

@@ -31,6 +31,7 @@ use tokio::sync::mpsc::{self, UnboundedReceiver};
 use tokio::task::{JoinError, JoinSet};
 
 use crate::chunk::Lane;
+use crate::processes::{self, Role, Tally};
 use crate::settings::Settings;
 use crate::shutdown::{self, Shutdown};
 use crate::{postgres, topics};
@@ -73,8 +74,10 @@ pub async fn run(settings: Settings, mut shutdown: Shutdown) -> Result<(), Valid
     let dead_letters = Arc::new(DeadLetters::new(&settings, pool.clone())?);
     let plans = Arc::new(Plans::new(pool.clone(), &settings.postgres));
     let buffers = Arc::new(Buffers::default());
+    let tally = Arc::new(Tally::default());
     let works = |lane| {
-        works(&settings, lane, Arc::clone(&plans), Arc::clone(&dead_letters), Arc::clone(&buffers)).map(Arc::new)
+        let shared = (Arc::clone(&plans), Arc::clone(&dead_letters), Arc::clone(&buffers), Arc::clone(&tally));
+        works(&settings, lane, shared).map(Arc::new)
     };
     let works = [works(Lane::Normal)?, works(Lane::High)?];
 
@@ -82,13 +85,15 @@ pub async fn run(settings: Settings, mut shutdown: Shutdown) -> Result<(), Valid
     let (trigger, stop) = shutdown::channel();
     let runtime = tokio::runtime::Handle::current();
     let ledger = Ledger { pool: pool.clone(), postgres: settings.postgres.clone(), runtime };
-    let intake = Intake { settings, shutdown: stop, ledger, deliver, partitions };
+    let intake = Intake { settings, shutdown: stop, ledger, deliver, partitions, tally: Arc::clone(&tally) };
     let thread = std::thread::Builder::new()
         .name("fabric-consumer".into())
         .spawn(move || consumer::run(&intake))
         .map_err(|error| ValidateError::Threads(error.to_string()))?;
 
+    let announcement = processes::announce(&pool, Role::Validate, tally);
     let outcome = work(works, delivered, shutdown, trigger).await;
+    announcement.end().await;
     // The channel is closed, so the thread is at its last line: joining it takes no time.
     let joined = tokio::task::spawn_blocking(move || thread.join()).await;
     // A server that does not answer must not keep the process.
@@ -141,9 +146,7 @@ fn broken(error: JoinError) -> ValidateError {
 fn works(
     settings: &Settings,
     lane: Lane,
-    plans: Arc<Plans>,
-    dead_letters: Arc<DeadLetters>,
-    buffers: Arc<Buffers>,
+    (plans, dead_letters, buffers, tally): (Arc<Plans>, Arc<DeadLetters>, Arc<Buffers>, Arc<Tally>),
 ) -> Result<LaneWorks, ValidateError> {
     let validate = &settings.validate;
     let (workers, loaders, thread_name) = match lane {
@@ -154,5 +157,5 @@ fn works(
     let place = ready::place();
     let names = (0..loaders.max(1)).map(|number| format!("fabric loader {place}/{}{number}", &lane.as_str()[..1]));
     let loaders = Loaders::new(&settings.postgres, &settings.load, names.collect());
-    Ok(LaneWorks { pool, loaders, buffers, plans, dead_letters })
+    Ok(LaneWorks { pool, loaders, buffers, plans, dead_letters, tally })
 }

@@ -1,6 +1,10 @@
 //! `fabric steward`
 
-use fabric::steward;
+use std::sync::Arc;
+
+use fabric::processes::{self, Role};
+use fabric::settings::PostgresSettings;
+use fabric::{postgres, steward};
 
 use crate::exit::Exit;
 use crate::globals::Globals;
@@ -14,5 +18,12 @@ use crate::role;
 pub struct Args {}
 
 pub fn run(globals: &Globals, _: Args) -> anyhow::Result<Exit> {
-    role::run(globals, &[], async |settings, shutdown| Ok(steward::run(settings, shutdown).await?))
+    role::run(globals, &[], async |settings, shutdown| {
+        let beats = PostgresSettings { pool: 1, ..settings.postgres.clone() };
+        let beats = postgres::pool(&beats, "fabric steward beat")?;
+        let announcement = processes::announce(&beats, Role::Steward, Arc::default());
+        let led = steward::run(settings, shutdown).await;
+        announcement.end().await;
+        Ok(led?)
+    })
 }

@@ -9,6 +9,7 @@ use std::sync::Arc;
 use clap::ValueEnum;
 use fabric::chunk::{JobId, Lane};
 use fabric::ingest::{Ingest, Input, Repeat, Request};
+use fabric::processes::{self, Role, Tally};
 use fabric::report::{self, Report};
 use fabric::shutdown;
 use futures::StreamExt as _;
@@ -16,7 +17,7 @@ use futures::StreamExt as _;
 use crate::exit::{Exit, Refused};
 use crate::globals::{Globals, print, print_json};
 use crate::server;
-use one::{Loaded, Until};
+use one::{Desk, Loaded, Until};
 use progress::Display;
 
 /// Load files: cut them into chunks and publish those for the validators
@@ -98,8 +99,12 @@ pub fn run(globals: &Globals, args: Args) -> anyhow::Result<Exit> {
             Box::new(move |words: &str| display.say(words))
         };
         let ingest = Ingest::new(server.settings.clone(), server.pool.clone(), tell, shutdown);
-        let each = works.into_iter().map(|work| one::run(&ingest, server, &display, work, until));
+        let tally = Arc::new(Tally::default());
+        let announcement = processes::announce(&server.pool, Role::Ingest, tally.clone());
+        let desk = Desk { ingest: &ingest, server, display: &display, tally };
+        let each = works.into_iter().map(|work| one::run(&desk, work, until));
         let done: Vec<Loaded> = futures::stream::iter(each).buffered(args.parallel.into()).collect().await;
+        announcement.end().await;
         show(&args, several, &done)
     })
 }

@@ -8,6 +8,7 @@ use fabric::chunk::JobId;
 use fabric::ingest::{Ingest, IngestError, Ingested, Input, Progress};
 use fabric::jobs::{self, Publishing};
 use fabric::ledger::JobState;
+use fabric::processes::Tally;
 use fabric::report::{Report, figures};
 use fabric::shutdown;
 
@@ -36,12 +37,21 @@ const LOOK: Duration = Duration::from_millis(100);
 /// A job whose chunks are in Kafka, and of which nothing was loaded for so long, is told of.
 const STILL: Duration = Duration::from_secs(10);
 
-pub async fn run(ingest: &Ingest, server: &Server, display: &Arc<Display>, work: Work, until: Until) -> Loaded {
+/// What every file of a command is published with.
+pub struct Desk<'d> {
+    pub ingest: &'d Ingest,
+    pub server: &'d Server,
+    pub display: &'d Display,
+    pub tally: Arc<Tally>,
+}
+
+pub async fn run(desk: &Desk<'_>, work: Work, until: Until) -> Loaded {
+    let Desk { ingest, server, display, tally } = desk;
     let name = match &work {
         Work::File(request) => name_of(&request.input),
         Work::Resume(job, _) => format!("job {job}"),
     };
-    let progress = Arc::new(Progress::default());
+    let progress = Arc::new(Progress { tally: tally.clone(), ..Progress::default() });
     let bar = display.bar(&name, &work);
     let following = bar.follow(progress.clone());
     let ingested = match work {
