@@ -21,6 +21,7 @@
 //! | [`jobs`] | what people ask of a job | state in Postgres |
 //! | [`steward`] | ledger rows | job states, events |
 //! | [`processes`] | heartbeats | who runs, what each holds, where its time goes |
+//! | [`top`] | readings of Postgres and Kafka | a live view for people |
 //! | [`doctor`] | an installation | what is wrong with it, and what to do |
 //!
 //! `feed`, `chunk`, `record`, `rules`, `ledger`, `report` and `generate` are pure: no client library, no clock,
@@ -61,6 +62,8 @@ pub mod shutdown;
 pub mod steward;
 #[cfg(feature = "server")]
 pub mod telemetry;
+#[cfg(feature = "server")]
+pub mod top;
 #[cfg(feature = "server")]
 pub mod topics;
 #[cfg(feature = "server")]

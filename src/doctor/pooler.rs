@@ -70,9 +70,10 @@ pub fn betrays_itself(error: &sqlx::Error) -> bool {
 pub fn shared() -> Finding {
     Finding::fault(
         Check::Pooler,
-        "a pooler in transaction mode lies between: connections share server processes, and fabric's locks are lost",
-        "let FABRIC_POSTGRES_URL lead to Postgres itself, or to a pooler with pool_mode = session that lets the \
-         start-up parameter `options` through",
+        "a pooler in transaction mode lies between:\n\
+         connections share server processes, and fabric's locks are lost",
+        "let FABRIC_POSTGRES_URL lead to Postgres itself,\n\
+         or to a pooler with pool_mode = session that lets the start-up parameter `options` through",
     )
 }
 

@@ -13,5 +13,6 @@ mod load;
 mod resuming;
 mod steward;
 mod tidy;
+mod top;
 mod topics_of_own;
 mod validate;

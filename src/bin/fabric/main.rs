@@ -27,6 +27,8 @@ mod server;
 #[cfg(feature = "server")]
 mod steward;
 #[cfg(feature = "server")]
+mod top;
+#[cfg(feature = "server")]
 mod topics;
 #[cfg(feature = "server")]
 mod validate;

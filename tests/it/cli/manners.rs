@@ -24,6 +24,7 @@ const COMMANDS: &[&str] = &[
     "rejects",
     "settings",
     "steward",
+    "top",
     "validate",
 ];
 
