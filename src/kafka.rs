@@ -1,5 +1,7 @@
 //! Builds configured Kafka clients, and says in people's words why one does not answer.
 
+mod standing;
+
 use std::io;
 use std::net::{TcpStream, ToSocketAddrs};
 use std::time::{Duration, Instant};
@@ -13,6 +15,8 @@ use rdkafka::error::{KafkaError, RDKafkaErrorCode};
 use crate::chunk::Lane;
 use crate::retry::Waits;
 use crate::settings::KafkaSettings;
+
+pub use standing::{Onlooker, Standing};
 
 /// The largest message that any client of ours produces: a lane's largest with the headers of a dead letter.
 pub const MESSAGE_BYTES: usize = 5 << 20;

@@ -21,6 +21,9 @@
 //! | [`config`] | what users edit | immutable versions in Postgres |
 //! | [`jobs`] | what people ask of a job | state in Postgres |
 //! | [`steward`] | ledger rows | job states, events |
+//! | [`processes`] | heartbeats | who runs, what each holds, where its time goes |
+//! | [`top`] | readings of Postgres and Kafka | a live view for people |
+//! | [`doctor`] | an installation | what is wrong with it, and what to do |
 //!
 //! `feed`, `chunk`, `record`, `rules`, `copy`, `ledger`, `report` and `generate` are pure: no client library, no clock,
 //! no async. The feature `server` adds what talks to Kafka and Postgres.
@@ -40,6 +43,8 @@ pub mod settings;
 pub mod source;
 
 #[cfg(feature = "server")]
+pub mod doctor;
+#[cfg(feature = "server")]
 pub mod ingest;
 #[cfg(feature = "server")]
 pub mod jobs;
@@ -50,6 +55,8 @@ pub mod load;
 #[cfg(feature = "server")]
 pub mod postgres;
 #[cfg(feature = "server")]
+pub mod processes;
+#[cfg(feature = "server")]
 pub mod retry;
 #[cfg(feature = "server")]
 pub mod shutdown;
@@ -57,6 +64,8 @@ pub mod shutdown;
 pub mod steward;
 #[cfg(feature = "server")]
 pub mod telemetry;
+#[cfg(feature = "server")]
+pub mod top;
 #[cfg(feature = "server")]
 pub mod topics;
 #[cfg(feature = "server")]

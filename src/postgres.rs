@@ -15,7 +15,7 @@ use crate::settings::PostgresSettings;
 
 pub use acquire::ServicePool;
 pub use describe::{describe, is_passing};
-pub use migrate::{NotMigrated, check_migrated, migrate};
+pub use migrate::{NotMigrated, check_migrated, migrate, migrations};
 
 /// A server that has not answered a connection attempt by then does not answer.
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(5);
@@ -37,17 +37,21 @@ const SESSION: [(&str, &str); 6] = [
 /// Options of every connection: application name, keepalives, timeouts. The message of an error never holds the URL's password.
 /// Where the URL names several hosts, these are of the first; [`connect`] and [`pool`] find the one that writes.
 pub fn connect_options(settings: &PostgresSettings, application_name: &str) -> Result<PgConnectOptions, sqlx::Error> {
-    let mut each = all_options(settings, application_name)?;
+    let mut each = all_options(settings, application_name, &SESSION)?;
     Ok(each.swap_remove(0))
 }
 
 /// One set of options per host, in the order of the URL; at least one.
-fn all_options(settings: &PostgresSettings, application_name: &str) -> Result<Vec<PgConnectOptions>, sqlx::Error> {
+fn all_options(
+    settings: &PostgresSettings,
+    application_name: &str,
+    session: &[(&str, &str)],
+) -> Result<Vec<PgConnectOptions>, sqlx::Error> {
     hosts::urls(&settings.url)
         .iter()
         .map(|url| {
             let options: PgConnectOptions = url.parse()?;
-            let options = options.application_name(application_name).options(SESSION);
+            let options = options.application_name(application_name).options(session.iter().copied());
             Ok(options.log_slow_statements(tracing::log::LevelFilter::Warn, Duration::from_secs(5)))
         })
         .collect()
@@ -64,16 +68,25 @@ pub async fn connect_with(
     application_name: &str,
     adjust: impl Fn(PgConnectOptions) -> PgConnectOptions,
 ) -> Result<PgConnection, sqlx::Error> {
-    let each: Vec<_> = all_options(settings, application_name)?.into_iter().map(adjust).collect();
-    if let [only] = &each[..] {
+    let each = all_options(settings, application_name, &SESSION)?;
+    to_writer(&each.into_iter().map(adjust).collect::<Vec<_>>()).await
+}
+
+/// As [`connect`], without the session settings of fabric's own: what the URL, the role and the server give.
+pub async fn connect_bare(settings: &PostgresSettings, application_name: &str) -> Result<PgConnection, sqlx::Error> {
+    to_writer(&all_options(settings, application_name, &[])?).await
+}
+
+async fn to_writer(each: &[PgConnectOptions]) -> Result<PgConnection, sqlx::Error> {
+    if let [only] = each {
         return connect_within(only).await;
     }
-    Ok(find_writer(&each).await?.1)
+    Ok(find_writer(each).await?.1)
 }
 
 /// A pool that connects when it is first used.
 pub fn pool(settings: &PostgresSettings, application_name: &str) -> Result<PgPool, sqlx::Error> {
-    let each = all_options(settings, application_name)?;
+    let each = all_options(settings, application_name, &SESSION)?;
     let ports: Vec<u16> = each.iter().map(PgConnectOptions::get_port).collect();
     let pool = PgPoolOptions::new()
         .min_connections(0)

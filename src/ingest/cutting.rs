@@ -12,6 +12,7 @@ use super::publication::{AlreadyLoaded, Earlier, Publication, Sent};
 use crate::chunk::{Chunk, CutTotals, Cutter, Envelope, Origin};
 use crate::feed::Feed;
 use crate::jobs::OpenJob;
+use crate::processes::Tally;
 use crate::record::Columns;
 use crate::source::{Finished, Source, SourceError};
 use crate::telemetry::catalog::STAGE;
@@ -27,6 +28,8 @@ pub struct Progress {
     /// Decompressed.
     pub bytes: AtomicU64,
     pub records: AtomicU64,
+    /// Of the whole process.
+    pub tally: Arc<Tally>,
 }
 
 /// What reading a whole file gave.
@@ -102,6 +105,7 @@ impl Sender<'_> {
             self.bind(&open.feed.feed, &chunk.context)?;
         }
         cutting.progress.records.fetch_add(u64::from(chunk.records), Ordering::Relaxed);
+        cutting.progress.tally.count(u64::from(chunk.records), chunk.payload.len() as u64);
         let span = chunk.span;
         let envelope = Envelope::seal(open.job, open.token, chunk);
         match cutting.loaded.compare(envelope.id.seq, envelope.crc) {

@@ -109,8 +109,7 @@ impl Loader {
         };
         let Session { connection, pid } = &mut session;
         let asked = fence::open(connection, *pid, &self.aside, chunks, &self.load, &self.name, pass.tries());
-        let opened =
-            timed(Statement::Fence, asked).await.map_err(|error| self.infrastructure(first, &error))?;
+        let opened = timed(Statement::Fence, asked).await.map_err(|error| self.infrastructure(first, &error))?;
         let mut outcomes = None;
         if opened.iter().all(|opened| opened.fence == Fence::Load) {
             let keep = opened.iter().map(|opened| keep_source(opened.rejected_before, &self.load));

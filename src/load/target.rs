@@ -51,6 +51,18 @@ pub async fn ensure_target(connection: &mut PgConnection, feed: &Feed, load: &Lo
     Ok(())
 }
 
+/// Whether the feed's target is there, takes the feed's records, and this role may insert into it. Changes nothing.
+pub async fn check_target(connection: &mut PgConnection, feed: &Feed) -> Result<(), TargetError> {
+    let name = sql::table(&feed.target);
+    let Some(table) = check::find(connection, &feed.target).await? else {
+        return Err(TargetError::Unfit(format!(
+            "{name} is not there: put it back, or let `fabric feeds apply` make it from the feed's definition"
+        )));
+    };
+    check::check(connection, feed, &table).await?;
+    check::may_insert(connection, &feed.target, &table).await
+}
+
 async fn require_schema(connection: &mut PgConnection, schema: &str) -> Result<(), TargetError> {
     let exists: bool = sqlx::query_scalar("select exists (select from pg_namespace where nspname = $1)")
         .bind(schema)

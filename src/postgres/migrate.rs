@@ -45,8 +45,13 @@ pub async fn migrate(pool: &PgPool) -> Result<usize, MigrateError> {
 /// `Ok` where every migration of this release has been applied.
 pub async fn check_migrated(pool: &PgPool) -> Result<(), NotMigrated> {
     let mut connection = pool.acquire().await?;
-    let missing = migrator().iter().count().saturating_sub(applied(&mut connection).await?);
+    let missing = migrations().saturating_sub(applied(&mut connection).await?);
     if missing == 0 { Ok(()) } else { Err(NotMigrated::Pending(missing)) }
+}
+
+/// How many migrations this release has.
+pub fn migrations() -> usize {
+    migrator().iter().count()
 }
 
 /// How many of this release's migrations have been applied.

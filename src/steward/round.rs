@@ -20,6 +20,7 @@ use crate::ledger::{JobState, Judgement, Move, Terms, crossings, judge};
 use crate::settings::{PostgresSettings, Settings};
 use crate::telemetry::{Statement, timed};
 
+/// Also between two sweeps of processes that are gone.
 const PARTITIONS_EVERY: Duration = Duration::from_secs(60);
 
 /// How soon another round is due.
@@ -73,6 +74,7 @@ impl Rounds {
     pub(super) async fn work(&mut self, connection: &mut PgConnection) -> Result<Pace, sqlx::Error> {
         if self.partitions_made.is_none_or(|made| made.elapsed() > PARTITIONS_EVERY) {
             partitions::make(connection).await?;
+            crate::processes::sweep(connection).await?;
             self.partitions_made = Some(Instant::now());
         }
         let live = timed(Statement::LiveJobs, read(connection, None)).await?;

@@ -27,6 +27,7 @@ use super::rebalance::{Mailbox, Rebalance};
 use super::watch::{Idle, Watched};
 use crate::chunk::{ChunkId, Lane};
 use crate::kafka;
+use crate::processes::Tally;
 use crate::retry::Waits;
 use crate::settings::Settings;
 use crate::shutdown::Shutdown;
@@ -49,6 +50,7 @@ pub struct Intake {
     pub partitions: i32,
     pub watched: Arc<Watched>,
     pub health: Arc<Health>,
+    pub tally: Arc<Tally>,
 }
 
 /// A partition that this member holds.
@@ -158,6 +160,7 @@ impl<'i> Member<'i> {
         self.commit(&all, CommitMode::Sync);
         self.consumer.context().close();
         self.held.clear();
+        self.tell_held();
         info!("leaving the group");
     }
 
@@ -280,6 +283,12 @@ impl<'i> Member<'i> {
             }
             self.held.push(held);
         }
+        self.tell_held();
+    }
+
+    /// For people who look at who holds what.
+    fn tell_held(&self) {
+        self.intake.tally.holds(self.held.iter().map(|held| (held.assignment.lane, held.assignment.partition)));
     }
 
     /// Stops handing out, lets what is in flight finish for half a session, commits, lets go. What is lost already is
@@ -309,6 +318,7 @@ impl<'i> Member<'i> {
             list.add_partition(topic, *partition);
         }
         self.held = staying;
+        self.tell_held();
         self.consumer.incremental_unassign(&list)?;
         info!(partitions = member::listed(partitions), lost, with_chunks_given_up = given_up, "partitions revoked");
         Ok(())

@@ -18,6 +18,7 @@ use crate::config::FeedVersion;
 use crate::ingest::COPY_HEADER;
 use crate::ledger::Finish;
 use crate::load::{JudgedChunk, Outcome};
+use crate::processes::{Stage, Tally};
 use crate::record::HeaderFault;
 use crate::retry::Waits;
 use crate::telemetry::catalog::{PARKED_CHUNKS, QUARANTINED_CHUNKS, STAGE};
@@ -39,6 +40,7 @@ pub struct LaneWorks {
     pub buffers: Arc<Buffers>,
     pub plans: Arc<Plans>,
     pub dead_letters: Arc<DeadLetters>,
+    pub tally: Arc<Tally>,
 }
 
 /// Why a delivery does not get any further.
@@ -52,6 +54,7 @@ enum Stop {
 impl LaneWorks {
     /// Takes a delivery to its end. Returns early, without finishing it, once its assignment is over.
     pub async fn handle(&self, delivered: Delivered) {
+        let _in_flight = self.tally.begin();
         let Delivered { message, ticket } = delivered;
         let message = Arc::new(message);
         match self.take_through(&message, &ticket).await {
@@ -62,7 +65,7 @@ impl LaneWorks {
     }
 
     async fn take_through(&self, message: &Arc<ChunkMessage>, ticket: &Ticket) -> Result<Finish, Stop> {
-        let envelope = self.decode(message, ticket).await?;
+        let envelope = self.tally.timed(Stage::Decode, self.decode(message, ticket)).await?;
         let id = envelope.id;
         ticket.assignment.read(envelope.chunk.records);
         let feed = match self.find_plan(id, &envelope.token, ticket).await? {
@@ -74,9 +77,13 @@ impl LaneWorks {
                 return Err(Stop::Bury(None, Reason::new("unknown", format!("{id}: its token is none of its job's"))));
             }
         };
-        let judged = Arc::new(self.judge(envelope, feed, message, ticket).await?);
+        let judging = self.judge(envelope, feed, message, ticket);
+        let judged = Arc::new(self.tally.timed(Stage::Judge, judging).await?);
         ticket.share.weigh(message.bytes().len() + held_bytes(&judged));
-        let outcome = self.load(&judged, ticket).await?;
+        let outcome = self.tally.timed(Stage::Load, self.load(&judged, ticket)).await?;
+        if let Outcome::Loaded { loaded, rejected } = outcome {
+            self.tally.count(loaded + rejected, judged.chunk.payload.len() as u64);
+        }
         if let Some(judged) = Arc::into_inner(judged) {
             self.buffers.give_back(judged.rows);
         }

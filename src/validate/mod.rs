@@ -37,6 +37,7 @@ use tokio::task::{JoinError, JoinSet};
 use crate::chunk::Lane;
 use crate::load::Gates;
 use crate::postgres::ServicePool;
+use crate::processes::{self, Tally};
 use crate::settings::Settings;
 use crate::shutdown::{self, Shutdown};
 use crate::telemetry::Health;
@@ -83,10 +84,11 @@ pub async fn run(settings: Settings, mut shutdown: Shutdown, health: Arc<Health>
     let plans = Arc::new(Plans::new(Arc::clone(&service), &settings.postgres));
     let buffers = Arc::new(Buffers::default());
     let gates = Arc::new(Gates::default());
+    let tally = Arc::new(Tally::default());
     let works = |lane| {
         let loaders = loaders(&settings, lane, Arc::clone(&gates), pool.clone());
-        works(&settings, lane, loaders, Arc::clone(&plans), Arc::clone(&dead_letters), Arc::clone(&buffers))
-            .map(Arc::new)
+        let shared = (Arc::clone(&plans), Arc::clone(&dead_letters), Arc::clone(&buffers), Arc::clone(&tally));
+        works(&settings, lane, loaders, shared).map(Arc::new)
     };
     let works = [works(Lane::Normal)?, works(Lane::High)?];
 
@@ -97,13 +99,16 @@ pub async fn run(settings: Settings, mut shutdown: Shutdown, health: Arc<Health>
     let watched = Watched::new();
     let watching = watch::run(Arc::clone(&watched), service, settings.clone(), Arc::clone(&health));
     let watching = tokio::spawn(watching);
-    let intake = Intake { settings, shutdown: stop, ledger, deliver, partitions, watched, health };
+    let intake =
+        Intake { settings, shutdown: stop, ledger, deliver, partitions, watched, health, tally: Arc::clone(&tally) };
     let thread = std::thread::Builder::new()
         .name("fabric-consumer".into())
         .spawn(move || consumer::run(&intake))
         .map_err(|error| ValidateError::Threads(error.to_string()))?;
 
+    let announcement = processes::announce(&pool, processes::Role::Validate, tally);
     let outcome = work(works, delivered, shutdown, trigger).await;
+    announcement.end().await;
     // The channel is closed, so the thread is at its last line: joining it takes no time.
     let joined = tokio::task::spawn_blocking(move || thread.join()).await;
     watching.abort();
@@ -158,9 +163,7 @@ fn works(
     settings: &Settings,
     lane: Lane,
     loaders: Loaders,
-    plans: Arc<Plans>,
-    dead_letters: Arc<DeadLetters>,
-    buffers: Arc<Buffers>,
+    (plans, dead_letters, buffers, tally): (Arc<Plans>, Arc<DeadLetters>, Arc<Buffers>, Arc<Tally>),
 ) -> Result<LaneWorks, ValidateError> {
     let validate = &settings.validate;
     let (workers, thread_name) = match lane {
@@ -168,7 +171,7 @@ fn works(
         Lane::High => (validate.high_workers, "judge-high"),
     };
     let pool = Pool::new(thread_name, workers).map_err(|error| ValidateError::Threads(error.to_string()))?;
-    Ok(LaneWorks { pool, loaders, buffers, plans, dead_letters })
+    Ok(LaneWorks { pool, loaders, buffers, plans, dead_letters, tally })
 }
 
 fn loaders(settings: &Settings, lane: Lane, gates: Arc<Gates>, pool: PgPool) -> Loaders {

@@ -6,7 +6,7 @@ use crate::exit::Exit;
 use crate::globals::Globals;
 use crate::{check, completions, feeds, generate, settings};
 #[cfg(feature = "server")]
-use crate::{ingest, jobs, migrate, rejects, steward, topics, validate};
+use crate::{doctor, ingest, jobs, migrate, rejects, steward, top, topics, validate};
 
 /// Loads large files of records into Postgres through Kafka: every record checked, counted, and committed exactly once.
 ///
@@ -39,6 +39,10 @@ enum Command {
     Topics(topics::Args),
     #[cfg(feature = "server")]
     Migrate(migrate::Args),
+    #[cfg(feature = "server")]
+    Doctor(doctor::Args),
+    #[cfg(feature = "server")]
+    Top(top::Args),
     Generate(generate::Args),
     Settings(settings::Args),
     Completions(completions::Args),
@@ -64,6 +68,10 @@ impl Cli {
             Command::Topics(args) => topics::run(globals, args),
             #[cfg(feature = "server")]
             Command::Migrate(args) => migrate::run(globals, args),
+            #[cfg(feature = "server")]
+            Command::Doctor(args) => doctor::run(globals, args),
+            #[cfg(feature = "server")]
+            Command::Top(args) => top::run(globals, args),
             Command::Generate(args) => generate::run(args),
             Command::Settings(args) => settings::run(globals, args),
             Command::Completions(args) => completions::run(args),

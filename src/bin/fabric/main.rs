@@ -11,6 +11,8 @@ mod settings;
 mod source;
 
 #[cfg(feature = "server")]
+mod doctor;
+#[cfg(feature = "server")]
 mod ingest;
 #[cfg(feature = "server")]
 mod jobs;
@@ -24,6 +26,8 @@ mod role;
 mod server;
 #[cfg(feature = "server")]
 mod steward;
+#[cfg(feature = "server")]
+mod top;
 #[cfg(feature = "server")]
 mod topics;
 #[cfg(feature = "server")]

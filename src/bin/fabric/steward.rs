@@ -1,7 +1,11 @@
 //! `fabric steward`
 
-use fabric::steward;
+use std::sync::Arc;
+
+use fabric::processes;
+use fabric::settings::PostgresSettings;
 use fabric::telemetry::Role;
+use fabric::{postgres, steward};
 
 use crate::exit::Exit;
 use crate::globals::Globals;
@@ -15,6 +19,12 @@ use crate::role;
 pub struct Args {}
 
 pub fn run(globals: &Globals, _: Args) -> anyhow::Result<Exit> {
-    let work = async |settings, shutdown, health| Ok(steward::run(settings, shutdown, health).await?);
-    role::run(globals, Role::Steward, &[], work)
+    role::run(globals, Role::Steward, &[], async |settings, shutdown, health| {
+        let beats = PostgresSettings { pool: 1, ..settings.postgres.clone() };
+        let beats = postgres::pool(&beats, "fabric steward beat")?;
+        let announcement = processes::announce(&beats, processes::Role::Steward, Arc::default());
+        let led = steward::run(settings, shutdown, health).await;
+        announcement.end().await;
+        Ok(led?)
+    })
 }

@@ -62,6 +62,33 @@ pub(super) async fn check(connection: &mut PgConnection, feed: &Feed, table: &Ta
     Err(TargetError::Unfit(format!("{name} cannot take feed {}:\n  {}", feed.name, reasons.join("\n  "))))
 }
 
+/// Whether this role may write there: the grants that it lacks.
+pub(super) async fn may_insert(
+    connection: &mut PgConnection,
+    target: &Target,
+    table: &Table,
+) -> Result<(), TargetError> {
+    let (role, in_schema, in_table): (String, bool, bool) = sqlx::query_as(
+        "select current_user::text, has_schema_privilege($1, 'usage'), has_table_privilege($2::bigint::oid, 'insert')",
+    )
+    .bind(&target.schema)
+    .bind(table.oid)
+    .fetch_one(connection)
+    .await?;
+    let role = sql::ident(&role);
+    let mut grants = Vec::new();
+    if !in_schema {
+        grants.push(format!("grant usage on schema {} to {role}", sql::ident(&target.schema)));
+    }
+    if !in_table {
+        grants.push(format!("grant insert on {} to {role}", sql::table(target)));
+    }
+    if grants.is_empty() {
+        return Ok(());
+    }
+    Err(TargetError::Unfit(format!("role {role} may not load it: {}", grants.join("; "))))
+}
+
 async fn columns(connection: &mut PgConnection, table: i64) -> Result<Vec<Column>, sqlx::Error> {
     let rows = sqlx::query(
         "select a.attname::text, coalesce(base.typname, t.typname)::text, format_type(a.atttypid, a.atttypmod),

@@ -6,6 +6,7 @@ use super::{command, fabric, ran};
 const COMMANDS: &[&str] = &[
     "check",
     "completions",
+    "doctor",
     "feeds",
     "feeds apply",
     "feeds list",
@@ -23,6 +24,7 @@ const COMMANDS: &[&str] = &[
     "rejects",
     "settings",
     "steward",
+    "top",
     "validate",
 ];
 

@@ -9,6 +9,7 @@ use std::sync::Arc;
 use clap::ValueEnum;
 use fabric::chunk::{JobId, Lane};
 use fabric::ingest::{Ingest, Input, Repeat, Request};
+use fabric::processes::{self, Tally};
 use fabric::report::{self, Report};
 use fabric::settings::Settings;
 use fabric::shutdown;
@@ -18,7 +19,7 @@ use futures::StreamExt as _;
 use crate::exit::{Exit, Refused};
 use crate::globals::{Globals, print, print_json};
 use crate::{role, server};
-use one::{Loaded, Until};
+use one::{Desk, Loaded, Until};
 use progress::Display;
 
 /// Load files: cut them into chunks and publish those for the validators
@@ -101,11 +102,14 @@ pub fn run(globals: &Globals, args: Args) -> anyhow::Result<Exit> {
             Box::new(move |words: &str| display.say(words))
         };
         let ingest = Ingest::new(server.settings.clone(), server.pool.clone(), tell, shutdown);
+        let tally = Arc::new(Tally::default());
+        let announcement = processes::announce(&server.pool, processes::Role::Ingest, Arc::clone(&tally));
+        let desk = Desk { ingest: &ingest, server, display: &display, tally };
         let parallel = usize::from(args.parallel);
         // A file that is published makes room for the next, however long it takes to load.
         let (published, follow) = tokio::sync::mpsc::unbounded_channel();
         let publishing = async {
-            let each = works.into_iter().map(|work| one::publish(&ingest, server, &display, work, until));
+            let each = works.into_iter().map(|work| one::publish(&desk, work, until));
             let mut each = std::pin::pin!(futures::stream::iter(each).buffered(parallel));
             while let Some(step) = each.next().await {
                 // Whoever follows hears every step.
@@ -116,6 +120,7 @@ pub fn run(globals: &Globals, args: Args) -> anyhow::Result<Exit> {
         let follow = futures::stream::unfold(follow, async |mut steps| Some((steps.recv().await?, steps)));
         let following = follow.map(|step| one::follow(server, &display, step)).buffered(parallel).collect();
         let ((), done): ((), Vec<Loaded>) = futures::join!(publishing, following);
+        announcement.end().await;
         show(&args, several, &done)
     })
 }

@@ -8,6 +8,7 @@ use fabric::chunk::JobId;
 use fabric::ingest::{Ingest, IngestError, Ingested, Input, Progress};
 use fabric::jobs::{self, Publishing};
 use fabric::ledger::JobState;
+use fabric::processes::Tally;
 use fabric::report::{Report, figures};
 use fabric::shutdown;
 
@@ -36,6 +37,14 @@ const LOOK: Duration = Duration::from_millis(100);
 /// A job whose chunks are in Kafka, and of which nothing was loaded for so long, is told of.
 const STILL: Duration = Duration::from_secs(10);
 
+/// What every file of a command is published with.
+pub struct Desk<'d> {
+    pub ingest: &'d Ingest,
+    pub server: &'d Server,
+    pub display: &'d Arc<Display>,
+    pub tally: Arc<Tally>,
+}
+
 /// How far a file is once its publishing has ended.
 pub enum Step {
     Done(Loaded),
@@ -51,13 +60,14 @@ pub struct Wait {
 }
 
 /// Publishes one file.
-pub async fn publish(ingest: &Ingest, server: &Server, display: &Arc<Display>, work: Work, until: Until) -> Step {
+pub async fn publish(desk: &Desk<'_>, work: Work, until: Until) -> Step {
+    let Desk { ingest, server, display, tally } = desk;
     let (name, bytes) = match &work {
         Work::File(request) => (name_of(&request.input), size_of(&request.input)),
         Work::Resume(job, from) => (format!("job {job}"), from.as_ref().and_then(size_of)),
     };
     let began = Instant::now();
-    let progress = Arc::new(Progress::default());
+    let progress = Arc::new(Progress { tally: tally.clone(), ..Progress::default() });
     let bar = display.bar(&name, bytes, began);
     let following = bar.follow(progress.clone());
     let ingested = match work {
