@@ -47,7 +47,7 @@ pub struct Desk<'d> {
 
 /// How far a file is once its publishing has ended.
 pub enum Step {
-    Done(Loaded),
+    Done(Box<Loaded>),
     /// Its job is to be waited for.
     Wait(Wait),
 }
@@ -93,13 +93,13 @@ pub async fn publish(desk: &Desk<'_>, work: Work, until: Until) -> Step {
         Ok(ended) => tell_of_end(server, &bar, ended).await,
         Err(error) => Err(error.into()),
     };
-    Step::Done(or_failed(server, display, &name, ended).await)
+    Step::Done(Box::new(or_failed(server, display, &name, ended).await))
 }
 
 /// Waits for the job of a file that is published, if there is one to wait for.
 pub async fn follow(server: &Server, display: &Display, step: Step) -> Loaded {
     let waiting = match step {
-        Step::Done(loaded) => return loaded,
+        Step::Done(loaded) => return *loaded,
         Step::Wait(waiting) => waiting,
     };
     let bar = display.bar(&waiting.name, None, waiting.began);
