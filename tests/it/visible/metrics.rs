@@ -13,6 +13,9 @@ use crate::installation::Installation;
 /// Of metrics that nothing in this test gives reason for.
 const NOT_MET: [&str; 2] = ["fabric_parked_chunks_total", "fabric_quarantined_chunks_total"];
 
+/// A publication has it while it publishes, which twenty thousand records are over too soon to be asked about.
+const PASSING: &str = "fabric_publishing_bytes";
+
 fn promtool(page: &Page) {
     let run = Command::new("promtool").args(["check", "metrics"]).stdin(Stdio::piped()).stderr(Stdio::piped()).spawn();
     let mut run = run.expect("promtool is in Debian's package prometheus: `dev/test` installs it");
@@ -78,7 +81,7 @@ async fn the_figures_of_a_load_are_those_of_its_report() {
     assert_eq!(page.figure("fabric_steward_leader"), 1.0);
     assert!(page.figure("process_resident_memory_bytes") > 1e6);
 
-    let declared = METRICS.iter().map(|metric| metric.name).filter(|name| !NOT_MET.contains(name));
+    let declared = METRICS.iter().map(|metric| metric.name).filter(|name| !NOT_MET.contains(name) && *name != PASSING);
     let absent: Vec<_> = declared.filter(|name| !page.has(name) && !published.has(name)).collect();
     assert!(absent.is_empty(), "{absent:?}\n{}", page.text);
 }
