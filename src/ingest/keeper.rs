@@ -27,8 +27,8 @@ pub struct Keeper {
 impl Keeper {
     /// Runs until it is dropped, or the job or this process is to end.
     pub async fn run(self, mut shutdown: Shutdown) {
-        // Whoever registered or reopened the job has just leased it: a small file is closed before it is renewed.
-        let mut renew_at = Instant::now() + LOOK;
+        // At once, though whoever registered the job has just leased it: that is what tells that it is being published.
+        let mut renew_at = Instant::now();
         loop {
             if Instant::now() >= renew_at {
                 if self.renew().await.is_break() {
