@@ -1,3 +1,5 @@
+//! What a view shows on terminals of several sizes, and as plain text.
+
 use std::collections::BTreeMap;
 
 use ratatui::Terminal;

@@ -17,8 +17,7 @@ const OURS: &str = "select count(*) from pg_stat_activity
 async fn connections_exhausted_in_mid_load_are_waited_for_and_nothing_is_rejected_or_doubled() {
     let server = database::server_alone().await;
     let mut installation = prepared(Installation::with(Database::alone(&server).await));
-    installation.set("FABRIC_INGEST_BACKLOG_BYTES", "8MiB");
-    installation.set("FABRIC_INGEST_IN_FLIGHT_BYTES", "4MiB");
+    super::stay_in_mid_file(&mut installation);
     installation.set("FABRIC_INGEST_PATIENCE", "120s");
     let file = installation.card_transactions("cards.txt", RECORDS);
     let _validators = (installation.validator(), installation.validator());

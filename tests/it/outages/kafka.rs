@@ -10,9 +10,7 @@ use crate::topics_of_own::broker_alone;
 
 /// A publisher in the middle of its file and two validators at work on it.
 async fn in_mid_load(installation: &mut Installation) -> (String, Vec<Process>, i64) {
-    // A small backlog keeps the publisher in the middle of its file too.
-    installation.set("FABRIC_INGEST_BACKLOG_BYTES", "8MiB");
-    installation.set("FABRIC_INGEST_IN_FLIGHT_BYTES", "4MiB");
+    super::stay_in_mid_file(installation);
     let file = installation.card_transactions("cards.txt", RECORDS);
     let mut processes = vec![installation.validator(), installation.validator()];
     let (ingest, job) = begin(installation, &file).await;

@@ -28,8 +28,7 @@ async fn comes_to_its_end(installation: &Installation, job: i64, file: &str) {
 #[tokio::test]
 async fn in_the_middle_of_publishing_and_loading() {
     let mut installation = installation().await;
-    installation.set("FABRIC_INGEST_BACKLOG_BYTES", "8MiB");
-    installation.set("FABRIC_INGEST_IN_FLIGHT_BYTES", "4MiB");
+    super::stay_in_mid_file(&mut installation);
     let file = installation.card_transactions("cards.txt", RECORDS);
     let _validators = (installation.validator(), installation.validator());
     let (_ingest, job) = begin(&installation, &file).await;

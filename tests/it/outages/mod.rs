@@ -30,6 +30,12 @@ fn outage(usual: Duration) -> Duration {
     }
 }
 
+/// A backlog so small that the publisher stays in the middle of its file together with the validators.
+fn stay_in_mid_file(installation: &mut Installation) {
+    installation.set("FABRIC_INGEST_BACKLOG_BYTES", "8MiB");
+    installation.set("FABRIC_INGEST_IN_FLIGHT_BYTES", "4MiB");
+}
+
 /// Runs `dev/stack` to a successful end.
 fn stack(arguments: &[&str]) {
     let stack = concat!(env!("CARGO_MANIFEST_DIR"), "/dev/stack");

@@ -9,8 +9,7 @@ use crate::resuming::lane;
 #[tokio::test]
 async fn partitions_added_during_a_load_take_part_in_the_next_and_lose_nothing_of_this() {
     let mut installation = installation().await;
-    installation.set("FABRIC_INGEST_BACKLOG_BYTES", "8MiB");
-    installation.set("FABRIC_INGEST_IN_FLIGHT_BYTES", "4MiB");
+    super::stay_in_mid_file(&mut installation);
     let file = installation.card_transactions("cards.txt", RECORDS);
     let _validators = (installation.validator(), installation.validator());
     let (_ingest, job) = begin(&installation, &file).await;
