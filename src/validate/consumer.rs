@@ -36,6 +36,9 @@ use crate::telemetry::{Health, Pulse};
 /// The thread is woken by messages, events and bytes that come back; it looks by itself this often.
 const IDLE: Duration = Duration::from_millis(50);
 const COMMIT_INTERVAL: Duration = Duration::from_millis(500);
+/// What was committed is committed again so often: a broker forgets the commits of a deleted topic some time after it is
+/// gone, also those that were made since for one of the same name.
+const REPEAT_INTERVAL: Duration = Duration::from_secs(10);
 /// Between two warnings of the same trouble.
 const COMPLAINT_INTERVAL: Duration = Duration::from_secs(10);
 
@@ -62,6 +65,14 @@ struct Held {
     proof: Option<ChunkId>,
 }
 
+/// Which partitions' offsets are to be committed.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum What {
+    /// Those that have moved since the last time.
+    Moved,
+    All,
+}
+
 /// One membership of the group.
 struct Member<'i> {
     intake: &'i Intake,
@@ -73,6 +84,8 @@ struct Member<'i> {
     pulse: Pulse,
     idle: Idle,
     committed_at: Instant,
+    /// When everything was committed again.
+    repeated_at: Instant,
     complained_at: Option<Instant>,
 }
 
@@ -114,6 +127,7 @@ impl<'i> Member<'i> {
             pulse: intake.health.pulse(),
             idle: Idle::default(),
             committed_at: Instant::now(),
+            repeated_at: Instant::now(),
             complained_at: None,
         })
     }
@@ -157,7 +171,7 @@ impl<'i> Member<'i> {
     fn leave(mut self) {
         self.held.iter().for_each(|held| held.assignment.set_standing(Standing::Over));
         let all: Vec<usize> = (0..self.held.len()).collect();
-        self.commit(&all, CommitMode::Sync);
+        self.commit(&all, What::Moved, CommitMode::Sync);
         self.consumer.context().close();
         self.held.clear();
         self.tell_held();
@@ -311,7 +325,7 @@ impl<'i> Member<'i> {
         let given_up = self.held.iter().filter(|held| !held.assignment.is_idle()).count();
         self.held.iter().for_each(|held| held.assignment.set_standing(Standing::Over));
         if !lost {
-            self.commit(&places, CommitMode::Sync);
+            self.commit(&places, What::Moved, CommitMode::Sync);
         }
         let mut list = TopicPartitionList::new();
         for (topic, partition) in partitions {
@@ -353,26 +367,29 @@ impl<'i> Member<'i> {
             return;
         }
         self.committed_at = Instant::now();
-        if self.consumer.context().take_commit_failure() {
-            self.held.iter_mut().for_each(|held| held.committed = None);
+        let failed = self.consumer.context().take_commit_failure();
+        let repeats = failed || self.repeated_at.elapsed() >= REPEAT_INTERVAL;
+        if repeats {
+            self.repeated_at = Instant::now();
         }
         let all: Vec<usize> = (0..self.held.len()).collect();
-        self.commit(&all, CommitMode::Async);
+        self.commit(&all, if repeats { What::All } else { What::Moved }, CommitMode::Async);
     }
 
-    /// Commits what has moved since the last time.
-    fn commit(&mut self, places: &[usize], mode: CommitMode) {
+    fn commit(&mut self, places: &[usize], what: What, mode: CommitMode) {
         let mut list = TopicPartitionList::new();
         for place in places {
             let held = &mut self.held[*place];
-            let Some(done) = held.assignment.committable() else { continue };
-            if held.committed == Some(done.next_offset) {
-                continue;
+            let before = held.committed;
+            if let Some(done) = held.assignment.committable() {
+                held.committed = Some(done.next_offset);
+                held.proof = done.last_in_ledger.or(held.proof);
             }
-            held.committed = Some(done.next_offset);
-            held.proof = done.last_in_ledger.or(held.proof);
+            let Some(next_offset) = held.committed.filter(|_| what == What::All || held.committed != before) else {
+                continue;
+            };
             let mut element = list.add_partition(&held.assignment.topic, held.assignment.partition);
-            let set = element.set_offset(Offset::Offset(done.next_offset));
+            let set = element.set_offset(Offset::Offset(next_offset));
             debug_assert!(set.is_ok(), "offsets are not negative");
             element.set_metadata(held.proof.map(proof::write).unwrap_or_default());
         }

@@ -67,8 +67,10 @@ impl ConsumerContext for Mailbox {
         self.waiting.lock().unwrap_or_else(PoisonError::into_inner).push_back(rebalance);
     }
 
-    fn commit_callback(&self, result: KafkaResult<()>, _offsets: &TopicPartitionList) {
-        if let Err(error) = result {
+    fn commit_callback(&self, result: KafkaResult<()>, offsets: &TopicPartitionList) {
+        // The result is an error only where every partition failed.
+        let each = || offsets.elements().iter().try_for_each(|element| element.error());
+        if let Err(error) = result.and_then(|()| each()) {
             self.commit_failed.store(true, Ordering::Release);
             // Nothing is lost: a later commit covers it, or its chunks come again and are found in the ledger.
             warn!(%error, "offsets were not committed");
