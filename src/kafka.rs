@@ -1,5 +1,6 @@
 //! Builds configured Kafka clients, and says in people's words why one does not answer.
 
+mod passage;
 mod standing;
 
 use std::io;
@@ -16,6 +17,7 @@ use crate::chunk::Lane;
 use crate::retry::Waits;
 use crate::settings::KafkaSettings;
 
+pub use passage::{Loss, Passage};
 pub use standing::{Onlooker, Standing};
 
 /// The largest message that any client of ours produces: a lane's largest with the headers of a dead letter.
