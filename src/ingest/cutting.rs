@@ -32,6 +32,15 @@ pub struct Progress {
     pub tally: Arc<Tally>,
 }
 
+impl Progress {
+    /// The file is read from its beginning again.
+    pub fn begin_again(&self) {
+        [&self.stored_bytes, &self.bytes, &self.records]
+            .into_iter()
+            .for_each(|count| count.store(0, Ordering::Relaxed));
+    }
+}
+
 /// What reading a whole file gave.
 pub struct CutFile {
     pub totals: CutTotals,

@@ -71,6 +71,9 @@ fn halt_text(halt: &Halt) -> String {
     match halt {
         Halt::JobEnded(state) => format!("the job is {}", state.as_str()),
         Halt::Interrupted => "interrupted".to_owned(),
+        Halt::Vanished => "chunks of it were published and never loaded, and no lane holds them any more: their topic \
+                           was emptied or made anew, or its retention is shorter than the backlog"
+            .to_owned(),
         Halt::Undelivered { chunk, reason } => format!("Kafka did not take {chunk}: {reason}"),
     }
 }

@@ -7,6 +7,7 @@ use sqlx::PgPool;
 use tokio::time::{Instant, sleep};
 
 use super::publication::{Halt, Publication};
+use super::vanished::Vigil;
 use crate::chunk::JobId;
 use crate::jobs;
 use crate::shutdown::Shutdown;
@@ -22,11 +23,12 @@ pub struct Keeper {
     pub publisher: String,
     pub lease: Duration,
     pub publication: Arc<Publication>,
+    pub vigil: Vigil,
 }
 
 impl Keeper {
     /// Runs until it is dropped, or the job or this process is to end.
-    pub async fn run(self, mut shutdown: Shutdown) {
+    pub async fn run(mut self, mut shutdown: Shutdown) {
         // At once, though whoever registered the job has just leased it: that is what tells that it is being published.
         let mut renew_at = Instant::now();
         loop {
@@ -39,6 +41,8 @@ impl Keeper {
             }
             if self.publication.backlog_is_full() {
                 self.look_at_backlog().await;
+            } else {
+                self.vigil.rest();
             }
             tokio::select! {
                 () = sleep(LOOK) => {}
@@ -63,9 +67,15 @@ impl Keeper {
         }
     }
 
-    async fn look_at_backlog(&self) {
-        match timed(Statement::LoadedBytes, jobs::loaded_bytes(&self.pool, self.job)).await {
-            Ok(bytes) => self.publication.set_loaded(bytes),
+    async fn look_at_backlog(&mut self) {
+        let answer = self.vigil.answer().await;
+        match timed(Statement::Backlog, jobs::backlog(&self.pool, self.job)).await {
+            Ok(backlog) => {
+                self.publication.set_loaded(backlog.loaded);
+                if self.vigil.look(answer, backlog, self.publication.acknowledged()) {
+                    self.publication.halt(Halt::Vanished);
+                }
+            }
             Err(error) => tracing::warn!(job = self.job.0, %error, "the job's progress could not be read"),
         }
     }

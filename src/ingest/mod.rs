@@ -13,6 +13,7 @@ mod publication;
 mod publisher_name;
 mod redrive;
 mod registering;
+mod vanished;
 
 use std::path::PathBuf;
 use std::sync::{Arc, Mutex};
@@ -40,6 +41,7 @@ use keeper::Keeper;
 use producer::ChunkProducer;
 use publication::{AlreadyLoaded, Publication, PublicationLimits};
 use registering::Registered;
+use vanished::Vigil;
 
 /// Where a file comes from.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -109,6 +111,8 @@ pub struct Ingest {
     shutdown: Shutdown,
 }
 
+/// Runs over one file at most: chunks that vanish from the lane while it is published are published again.
+const RUNS: u32 = 4;
 /// One try of reaching Kafka.
 const CONNECT_TRY: Duration = Duration::from_secs(5);
 
@@ -148,6 +152,32 @@ impl Ingest {
         producer: Arc<ChunkProducer>,
         progress: &Arc<Progress>,
     ) -> Result<Ingested, IngestError> {
+        let open = Arc::new(open);
+        let mut run = 1;
+        loop {
+            let outcome = self.publish_once(&open, &input, &producer, progress).await;
+            // A pipe cannot be read again.
+            let can_repeat = run < RUNS && matches!(input, Input::Path(_));
+            match outcome {
+                Err(IngestError::Halted(Halt::Vanished)) if can_repeat => {
+                    self.tell_vanished(&open, &input);
+                    progress.begin_again();
+                    run += 1;
+                }
+                Ok(ingested) => return Ok(ingested),
+                Err(error) => return self.give_up(open.job, error).await,
+            }
+        }
+    }
+
+    /// Reads the file once, publishes what the ledger does not hold, and closes the job.
+    async fn publish_once(
+        &self,
+        open: &Arc<OpenJob>,
+        input: &Input,
+        producer: &Arc<ChunkProducer>,
+        progress: &Arc<Progress>,
+    ) -> Result<Ingested, IngestError> {
         let job = open.job;
         let topic = producer.topic().to_owned();
         let publication = Publication::new(PublicationLimits {
@@ -161,37 +191,42 @@ impl Ingest {
             publisher: self.publisher.clone(),
             lease: self.settings.ingest.lease,
             publication: publication.clone(),
+            vigil: Vigil::new(&self.settings.kafka, &topic),
         };
-        let keeper = AbortOnDrop(tokio::spawn(keeper.run(self.shutdown.clone())));
+        let _keeper = AbortOnDrop(tokio::spawn(keeper.run(self.shutdown.clone())));
         let cutting = Cutting {
-            open: Arc::new(open),
+            open: open.clone(),
             path: input.path(),
-            producer,
+            producer: producer.clone(),
             publication: publication.clone(),
             loaded: AlreadyLoaded::new(seqs),
             progress: progress.clone(),
         };
-        let published = tokio::task::spawn_blocking(move || {
+        let input = input.clone();
+        let (cut, last_offsets) = tokio::task::spawn_blocking(move || {
             let cut = cutting.run(input.open()?)?;
             Ok::<_, IngestError>((cut, publication.drain()?))
         })
         .await
-        .map_err(IngestError::Panicked)?;
-        let outcome = match published {
-            Ok((cut, last_offsets)) => {
-                let figures = CloseFigures {
-                    totals: cut.totals,
-                    source_bytes: cut.finished.stored_bytes,
-                    content: cut.finished.sha256,
-                    topic,
-                    last_offsets,
-                };
-                self.close(job, cut, &figures).await
-            }
-            Err(error) => self.give_up(job, error).await,
+        .map_err(IngestError::Panicked)??;
+        let figures = CloseFigures {
+            totals: cut.totals,
+            source_bytes: cut.finished.stored_bytes,
+            content: cut.finished.sha256,
+            topic,
+            last_offsets,
         };
-        drop(keeper);
-        outcome
+        self.close(job, cut, &figures).await
+    }
+
+    fn tell_vanished(&self, open: &OpenJob, input: &Input) {
+        let (job, path) = (open.job, input.path());
+        tracing::warn!(job = job.0, "chunks vanished from the lane before they were loaded: publishing them again");
+        (self.tell)(&format!(
+            "{}: chunks of job {job} vanished from their topic before they were loaded (it was emptied or made anew, or \
+             its retention is shorter than the backlog).\n  Reading the file again, and publishing what is not loaded.",
+            path.display()
+        ));
     }
 
     async fn close(&self, job: JobId, cut: CutFile, figures: &CloseFigures) -> Result<Ingested, IngestError> {

@@ -32,6 +32,8 @@ pub enum Halt {
     JobEnded(JobState),
     /// The operator ended this process.
     Interrupted,
+    /// Chunks of it that are not loaded will not be: no lane holds them any more.
+    Vanished,
     /// Kafka did not take a chunk.
     Undelivered { chunk: ChunkId, reason: String },
 }
@@ -136,6 +138,12 @@ impl Publication {
     pub fn backlog_is_full(&self) -> bool {
         let ledger = self.ledger();
         ledger.published.saturating_sub(ledger.loaded) + self.limits.in_flight > self.limits.backlog
+    }
+
+    /// The last offset of each partition, unless something sent is not acknowledged yet.
+    pub fn acknowledged(&self) -> Option<BTreeMap<i32, i64>> {
+        let ledger = self.ledger();
+        (ledger.unacknowledged == 0).then(|| ledger.last_offsets.clone())
     }
 
     /// Blocks until everything sent is acknowledged; answers the last offset of each partition.

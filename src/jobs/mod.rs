@@ -18,7 +18,7 @@ pub(crate) use event::emit;
 pub use event::{EventKind, JobEvent, SCHEMA as EVENT_SCHEMA, TOPIC as EVENT_TOPIC};
 pub(crate) use moves::{Reason, log_move, make_move, read_state};
 pub use owed::{Cause, Publishing, Resumed, copied, go_on, lose, owe, park, quarantine, resume, send_anew, to_try};
-pub use publish::{CloseFigures, Closed, close, loaded_bytes, loaded_seqs, release_lease, renew_lease};
+pub use publish::{Backlog, CloseFigures, Closed, backlog, close, loaded_seqs, release_lease, renew_lease};
 pub use query::{JobDetail, JobSummary, OwedChunk, Pins, lane_of, list, pins, progress, show, source_of, state_of};
 pub(crate) use query::{missing, named};
 pub use register::{NewJob, OpenJob, RegisterError, Registration, SourceIdentity, register, reopen, take_lease};

@@ -166,14 +166,24 @@ impl Closed {
     }
 }
 
-/// Decompressed bytes of the job that are in the ledger.
-pub async fn loaded_bytes(pool: &PgPool, job: JobId) -> Result<u64, sqlx::Error> {
-    let bytes: i64 =
-        sqlx::query_scalar("select coalesce(sum(span), 0)::bigint from fabric.chunk_ledger where job_id = $1")
-            .bind(job.0)
-            .fetch_one(pool)
-            .await?;
-    Ok(bytes.cast_unsigned())
+/// How far what a publisher sent has come.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, sqlx::FromRow)]
+pub struct Backlog {
+    /// Decompressed bytes of the job that are in the ledger.
+    #[sqlx(try_from = "i64")]
+    pub loaded: u64,
+    /// Chunks of it are set aside until their target takes records.
+    pub waits_for_target: bool,
+}
+
+pub async fn backlog(pool: &PgPool, job: JobId) -> Result<Backlog, sqlx::Error> {
+    sqlx::query_as(
+        "select (select coalesce(sum(span), 0)::bigint from fabric.chunk_ledger where job_id = $1) as loaded,
+                exists (select from fabric.owed_chunks where job_id = $1 and cause = 'target') as waits_for_target",
+    )
+    .bind(job.0)
+    .fetch_one(pool)
+    .await
 }
 
 /// Seqs of the job that are in the ledger, ascending, each with the CRC-32C of its chunk: a resume need not publish

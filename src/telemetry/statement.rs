@@ -20,7 +20,8 @@ pub enum Statement {
     /// Whether a chunk has its ledger row.
     ChunkIsKnown,
     RenewLease,
-    LoadedBytes,
+    /// How far what a publisher sent has come.
+    Backlog,
     CloseJob,
     /// The steward's sums of live jobs.
     LiveJobs,
@@ -41,7 +42,7 @@ impl Statement {
         "feed_version",
         "chunk_is_known",
         "renew_lease",
-        "loaded_bytes",
+        "backlog",
         "close_job",
         "live_jobs",
         "outbox",

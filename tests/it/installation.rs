@@ -83,6 +83,13 @@ impl Installation {
         Process::start(self.fabric(arguments), self.folder.path())
     }
 
+    /// With a file's bytes on its standard input.
+    pub fn start_reading(&self, input: &str, arguments: &[&str]) -> Process {
+        let mut command = self.fabric(arguments);
+        command.stdin(std::fs::File::open(input).unwrap());
+        Process::start(command, self.folder.path())
+    }
+
     /// With variables of this process alone.
     pub fn start_with(&self, environment: &[(&str, &str)], arguments: &[&str]) -> Process {
         let mut command = self.fabric(arguments);

@@ -7,6 +7,7 @@ mod other_file;
 mod outbox;
 mod parked;
 mod stalled;
+mod vanished;
 
 use crate::accounting::{Account, account};
 use crate::installation::{Installation, Process, told};
