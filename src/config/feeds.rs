@@ -3,6 +3,7 @@
 use sha2::{Digest as _, Sha256};
 use sqlx::{Connection as _, PgConnection, PgPool, Row as _};
 
+use super::change::{Action, Kind, set_active};
 use crate::feed::{self, Faults, Feed, FeedName};
 use crate::load::ensure_target;
 use crate::rules::Plan;
@@ -78,16 +79,11 @@ async fn apply_parsed(
         .await?;
     ensure_target(&mut transaction, feed, load).await?;
     let applied = store_version(&mut transaction, feed.name.as_str(), document).await?;
-    let (Applied::New { version } | Applied::Unchanged { version }) = applied;
-    sqlx::query(
-        "insert into fabric.feeds (feed, active_version) values ($1, $2)
-         on conflict (feed) do update set active_version = excluded.active_version
-          where feeds.active_version <> excluded.active_version",
-    )
-    .bind(feed.name.as_str())
-    .bind(version)
-    .execute(&mut *transaction)
-    .await?;
+    let (version, action) = match applied {
+        Applied::New { version } => (version, Action::Apply),
+        Applied::Unchanged { version } => (version, Action::Activate),
+    };
+    set_active(&mut transaction, Kind::Feed, feed.name.as_str(), version, action, None).await?;
     transaction.commit().await?;
     Ok(applied)
 }

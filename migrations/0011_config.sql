@@ -1,0 +1,111 @@
+-- What users edit: versions are immutable, which of them is active is a pointer, and every change of a pointer draws a
+-- revision under the lock of its row: a follower ignores what is older than what it has.
+create sequence fabric.config_revisions;
+
+alter table fabric.feed_versions
+    add column based_on integer,                      -- the active version that its author had before them
+    add column message  text,                         -- why
+    add column pins     jsonb not null default '{}',  -- {"template": version} of what it extends
+    add column resolved text;                         -- the document with its templates merged in; null: it extends none
+
+alter table fabric.feeds
+    add column revision   bigint not null default nextval('fabric.config_revisions'),
+    add column changed_by text not null default session_user,
+    add column changed_at timestamptz not null default clock_timestamp(),
+    add column retired_at timestamptz;
+
+create table fabric.template_versions (
+    template    text        not null,
+    version     integer     not null check (version > 0),
+    document    text        not null,
+    sha256      bytea       not null check (octet_length(sha256) = 32),
+    based_on    integer,
+    message     text,
+    applied_by  text        not null default session_user,
+    applied_at  timestamptz not null default clock_timestamp(),
+    primary key (template, version),
+    unique (template, sha256)
+);
+
+create table fabric.templates (
+    template       text        primary key,
+    active_version integer     not null,
+    revision       bigint      not null default nextval('fabric.config_revisions'),
+    changed_by     text        not null default session_user,
+    changed_at     timestamptz not null default clock_timestamp(),
+    retired_at     timestamptz,
+    foreign key (template, active_version) references fabric.template_versions
+);
+
+create table fabric.reference_versions (
+    reference   text        not null,
+    version     integer     not null check (version > 0),
+    version_id  bigint      not null unique generated always as identity,
+    columns     text[]      not null check (cardinality(columns) > 0),
+    keys        bigint      not null,
+    sha256      bytea       not null check (octet_length(sha256) = 32),   -- of the keys in ascending order
+    based_on    integer,
+    message     text,
+    applied_by  text        not null default session_user,
+    applied_at  timestamptz not null default clock_timestamp(),
+    primary key (reference, version),
+    unique (reference, sha256)
+);
+
+create table fabric.reference_sets (
+    reference      text        primary key,
+    active_version integer     not null,
+    revision       bigint      not null default nextval('fabric.config_revisions'),
+    changed_by     text        not null default session_user,
+    changed_at     timestamptz not null default clock_timestamp(),
+    retired_at     timestamptz,
+    foreign key (reference, active_version) references fabric.reference_versions
+);
+
+-- One row per key of each version of a set; a key of several columns is its cells with U+001F between them.
+create table fabric.reference_keys (
+    version_id bigint not null references fabric.reference_versions (version_id) on delete cascade,
+    key        text   not null collate "C",
+    primary key (version_id, key)
+);
+
+-- {"set": version} of the reference sets that the job's rules look up.
+alter table fabric.jobs add column reference_pins jsonb not null default '{}';
+
+-- Who changed what: added in the transaction of the change, and never changed again.
+create table fabric.audit_log (
+    audit_id   bigint      primary key generated always as identity,
+    at         timestamptz not null default clock_timestamp(),
+    who        text        not null default session_user,
+    action     text        not null,
+    kind       text        not null,   -- feed, template, reference, job
+    name       text        not null,
+    before     integer,                -- version
+    after      integer,
+    message    text
+);
+-- `fabric audit --kind K NAME`.
+create index audit_log_by_thing on fabric.audit_log (kind, name, audit_id);
+
+create function fabric.audit_log_is_append_only() returns trigger language plpgsql as $$
+begin
+    raise exception 'fabric.audit_log takes new rows only' using errcode = 'insufficient_privilege';
+end
+$$;
+create trigger append_only before update or delete or truncate on fabric.audit_log
+    for each statement execute function fabric.audit_log_is_append_only();
+
+-- What is active, of every kind: what the config topic says, and what a process that cannot follow it reads.
+create view fabric.config_current as
+    select 'feed' as kind, f.feed as name, f.active_version, f.revision, v.sha256 as checksum, f.changed_by,
+           f.changed_at, f.retired_at is not null as retired
+      from fabric.feeds f join fabric.feed_versions v on (v.feed, v.version) = (f.feed, f.active_version)
+    union all
+    select 'template', t.template, t.active_version, t.revision, v.sha256, t.changed_by, t.changed_at,
+           t.retired_at is not null
+      from fabric.templates t join fabric.template_versions v on (v.template, v.version) = (t.template, t.active_version)
+    union all
+    select 'reference', r.reference, r.active_version, r.revision, v.sha256, r.changed_by, r.changed_at,
+           r.retired_at is not null
+      from fabric.reference_sets r
+      join fabric.reference_versions v on (v.reference, v.version) = (r.reference, r.active_version);
