@@ -9,6 +9,7 @@ use tokio::runtime::Handle;
 use tracing::{error, warn};
 
 use super::assignment::{Assignment, Standing};
+use super::custody::Custody;
 use crate::chunk::{ChunkId, JobId, Seq};
 use crate::jobs;
 use crate::postgres::{self, ServicePool};
@@ -46,13 +47,21 @@ pub struct Ledger {
     pub pool: Arc<ServicePool>,
     pub postgres: PostgresSettings,
     pub runtime: Handle,
+    pub custody: Arc<Custody>,
 }
 
 impl Ledger {
-    /// Opens the partition once the chunk's ledger row is found; refuses it, loudly, while it is not.
-    pub fn prove(&self, chunk: ChunkId, assignment: Arc<Assignment>) {
+    /// Puts down that the partition is held, and opens it; where its last commit names a chunk, once that one's ledger
+    /// row is found: it is refused, loudly, while it is not.
+    pub fn open(&self, named: Option<ChunkId>, assignment: Arc<Assignment>) {
         let ledger = self.clone();
-        self.runtime.spawn(async move { ledger.proven(chunk, &assignment).await });
+        self.runtime.spawn(async move {
+            ledger.custody.begin(&assignment).await;
+            match named {
+                None => assignment.set_standing(Standing::Open),
+                Some(chunk) => ledger.proven(chunk, &assignment).await,
+            }
+        });
     }
 
     /// Notes a gap against the jobs that may miss chunks; then the partition may be committed past it. What is not

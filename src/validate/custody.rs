@@ -1,0 +1,233 @@
+//! What outlives a process that a chunk kills: which partitions it held, which chunk it tried alone. In Postgres.
+//!
+//! A partition costs a row when it is begun and when it is let go; a chunk costs nothing, but where the partition was
+//! left by a process that ended without a word.
+
+use std::collections::HashMap;
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use tokio::runtime::Handle;
+use tracing::{debug, info, warn};
+
+use super::assignment::{Assignment, Ticket};
+use super::ready;
+use super::suspicion::{Note, Suspicion};
+use crate::chunk::{ChunkId, JobId, Seq};
+use crate::postgres::{self, ServicePool};
+use crate::retry::Waits;
+use crate::settings::PostgresSettings;
+
+/// How long a partition may be kept for its row to go. What it leaves makes the next holder slow for a moment.
+const FAREWELL: Duration = Duration::from_millis(500);
+
+/// This process as a holder of partitions.
+pub struct Custody {
+    pool: Arc<ServicePool>,
+    postgres: PostgresSettings,
+    runtime: Handle,
+    /// Tells this start of this process from every other.
+    holder: i64,
+    place: String,
+}
+
+impl Custody {
+    pub fn new(pool: Arc<ServicePool>, postgres: &PostgresSettings, runtime: Handle) -> Result<Self, getrandom::Error> {
+        // Zero is nobody.
+        let holder = (getrandom::u64()? >> 1).max(1).cast_signed();
+        Ok(Self { pool, postgres: postgres.clone(), runtime, holder, place: ready::place() })
+    }
+
+    /// Puts down that this process holds the partition; where its last holder did not let go, what comes first of it is
+    /// tried alone. Asks until Postgres answers.
+    pub async fn begin(&self, assignment: &Assignment) {
+        let (topic, partition) = (&*assignment.topic, assignment.partition);
+        let mut waits = Waits::new(Duration::from_millis(100), Duration::from_secs(5));
+        while !assignment.is_over() {
+            match self.hold(topic, partition).await {
+                Ok(None) => return assignment.begun(None),
+                Ok(Some((left_by, earlier))) => {
+                    let tried_before = earlier.len();
+                    info!(
+                        topic,
+                        partition,
+                        left_by,
+                        tried_before,
+                        "its last holder ended without a word: trying its first chunks one by one"
+                    );
+                    return assignment.begun(Some(Suspicion::new(earlier, Instant::now())));
+                }
+                Err(error) => {
+                    let (wait, error) = (waits.next_wait(), self.in_words(&error));
+                    warn!(
+                        topic,
+                        partition,
+                        error,
+                        ?wait,
+                        "Postgres cannot be asked who held a partition: trying again"
+                    );
+                    tokio::time::sleep(wait).await;
+                }
+            }
+        }
+    }
+
+    /// `None`: nobody holds it. Else who did not let go of it, and what is on record of its chunks, by offset.
+    async fn hold(&self, topic: &str, partition: i32) -> Result<Option<(String, HashMap<i64, Note>)>, sqlx::Error> {
+        let mut connection = self.pool.acquire().await?;
+        // The common table sees what was there before the statement.
+        let left_by: Option<String> = sqlx::query_scalar(
+            "with before as (select place from fabric.held_partitions where topic = $1 and partition = $2)
+             insert into fabric.held_partitions (topic, partition, holder, place) values ($1, $2, $3, $4)
+             on conflict (topic, partition) do update
+                set holder = excluded.holder, place = excluded.place, held_since = clock_timestamp()
+             returning (select place from before)",
+        )
+        .bind(topic)
+        .bind(partition)
+        .bind(self.holder)
+        .bind(&self.place)
+        .fetch_one(&mut *connection)
+        .await?;
+        let Some(left_by) = left_by else { return Ok(None) };
+        let rows: Vec<(i64, i64, i32, Option<i64>, Option<i32>)> = sqlx::query_as(
+            r#"select "offset", holder, tries, job_id, seq from fabric.suspect_chunks where topic = $1 and partition = $2"#,
+        )
+        .bind(topic)
+        .bind(partition)
+        .fetch_all(&mut *connection)
+        .await?;
+        Ok(Some((left_by, rows.into_iter().map(|row| self.note(row)).collect())))
+    }
+
+    fn note(&self, (offset, holder, tries, job, seq): (i64, i64, i32, Option<i64>, Option<i32>)) -> (i64, Note) {
+        // A try of this process is one that it lives through.
+        let deaths = tries.unsigned_abs() - u32::from(holder == self.holder && tries > 0);
+        let chunk = job.zip(seq).map(|(job, seq)| ChunkId { job: JobId(job), seq: Seq(seq.cast_unsigned()) });
+        (offset, Note { deaths, chunk })
+    }
+
+    /// Lets go of partitions of which nothing is in hand, and takes back the tries of chunks that were given up. Blocks,
+    /// not for long: a row that stays costs its next holder time, and nothing else.
+    pub fn let_go(&self, partitions: &[Arc<Assignment>]) {
+        if partitions.is_empty() {
+            return;
+        }
+        let topics: Vec<&str> = partitions.iter().map(|assignment| &*assignment.topic).collect();
+        let numbers: Vec<i32> = partitions.iter().map(|assignment| assignment.partition).collect();
+        let settled: Vec<bool> = partitions.iter().map(|assignment| assignment.is_above_suspicion()).collect();
+        let gone = async {
+            let mut connection = self.pool.acquire().await?;
+            sqlx::query(
+                "with mine as (select * from unnest($2::text[], $3::int[], $4::bool[]) as m (topic, partition, settled)),
+                      gone as (delete from fabric.held_partitions h using mine m
+                                where h.holder = $1 and m.settled and (h.topic, h.partition) = (m.topic, m.partition))
+                 update fabric.suspect_chunks s set tries = s.tries - 1, holder = 0
+                   from mine m where s.holder = $1 and (s.topic, s.partition) = (m.topic, m.partition)",
+            )
+            .bind(self.holder)
+            .bind(topics)
+            .bind(numbers)
+            .bind(settled)
+            .execute(&mut *connection)
+            .await
+        };
+        match self.runtime.block_on(tokio::time::timeout(FAREWELL, gone)) {
+            Ok(Ok(_)) => {}
+            Ok(Err(error)) => debug!(%error, "partitions are left as if this process had died"),
+            Err(_) => debug!("partitions are left as if this process had died: Postgres did not answer in time"),
+        }
+    }
+
+    /// Puts down that a chunk is tried alone.
+    pub async fn try_alone(&self, ticket: &Ticket) -> Result<(), sqlx::Error> {
+        let mut connection = self.pool.acquire().await?;
+        sqlx::query(
+            r#"insert into fabric.suspect_chunks as s (topic, partition, "offset", holder, tries) values ($1, $2, $3, $4, 1)
+               on conflict (topic, partition, "offset") do update
+                  set tries = s.tries + case when s.holder = excluded.holder then 0 else 1 end,
+                      holder = excluded.holder, tried_at = clock_timestamp()"#,
+        )
+        .bind(&*ticket.assignment.topic)
+        .bind(ticket.assignment.partition)
+        .bind(ticket.offset)
+        .bind(self.holder)
+        .execute(&mut *connection)
+        .await?;
+        Ok(())
+    }
+
+    /// Puts down which chunk it is that is tried: it has proved it by its token.
+    pub async fn identify(&self, ticket: &Ticket, chunk: ChunkId) -> Result<(), sqlx::Error> {
+        let mut connection = self.pool.acquire().await?;
+        sqlx::query(
+            r#"update fabric.suspect_chunks set job_id = $4, seq = $5 where topic = $1 and partition = $2 and "offset" = $3"#,
+        )
+        .bind(&*ticket.assignment.topic)
+        .bind(ticket.assignment.partition)
+        .bind(ticket.offset)
+        .bind(chunk.job.0)
+        .bind(chunk.seq.0.cast_signed())
+        .execute(&mut *connection)
+        .await?;
+        Ok(())
+    }
+
+    /// A chunk that was tried is finished, and killed nobody.
+    pub async fn acquit(&self, ticket: &Ticket) {
+        self.tell(ticket, r#"delete from fabric.suspect_chunks where topic = $1 and partition = $2 and "offset" = $3 and holder = $4"#)
+            .await;
+    }
+
+    /// A chunk was given up before it was finished: that try does not count.
+    pub async fn take_back(&self, ticket: &Ticket) {
+        self.tell(
+            ticket,
+            r#"update fabric.suspect_chunks set tries = tries - 1, holder = 0
+                where topic = $1 and partition = $2 and "offset" = $3 and holder = $4"#,
+        )
+        .await;
+    }
+
+    /// Once: a note that stays counts one try too many, and goes with the next commit.
+    async fn tell(&self, ticket: &Ticket, statement: &'static str) {
+        let told = async {
+            let mut connection = self.pool.acquire().await?;
+            sqlx::query(statement)
+                .bind(&*ticket.assignment.topic)
+                .bind(ticket.assignment.partition)
+                .bind(ticket.offset)
+                .bind(self.holder)
+                .execute(&mut *connection)
+                .await
+        };
+        if let Err(error) = told.await {
+            debug!(%error, "a note on a chunk that was tried alone stays");
+        }
+    }
+
+    /// The partition is committed up to `next_offset`: notes of what stands before it are done with.
+    pub fn committed(self: &Arc<Self>, assignment: &Assignment, next_offset: i64) {
+        let (custody, topic, partition) = (Arc::clone(self), Arc::clone(&assignment.topic), assignment.partition);
+        self.runtime.spawn(async move {
+            let gone = async {
+                let mut connection = custody.pool.acquire().await?;
+                sqlx::query(
+                    r#"delete from fabric.suspect_chunks where topic = $1 and partition = $2 and "offset" < $3"#,
+                )
+                .bind(&*topic)
+                .bind(partition)
+                .bind(next_offset)
+                .execute(&mut *connection)
+                .await
+            };
+            if let Err(error) = gone.await {
+                debug!(%error, "notes on chunks that were tried alone stay until the next time");
+            }
+        });
+    }
+
+    pub fn in_words(&self, error: &sqlx::Error) -> String {
+        postgres::describe(error, &self.postgres)
+    }
+}
