@@ -281,10 +281,8 @@ impl<'i> Member<'i> {
     /// Partitions are taken from once it is known how their last holder ended, and the ledger agrees with the chunk that
     /// their last commit names.
     fn open(&mut self, added: Vec<Held>) {
-        for held in added {
-            self.intake.ledger.open(held.proof, Arc::clone(&held.assignment));
-            self.held.push(held);
-        }
+        self.intake.ledger.open(added.iter().map(|held| (Arc::clone(&held.assignment), held.proof)).collect());
+        self.held.extend(added);
         self.tell_held();
     }
 

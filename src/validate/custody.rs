@@ -3,7 +3,7 @@
 //! A partition costs a row when it is begun and when it is let go; a chunk costs nothing, but where the partition was
 //! left by a process that ended without a word.
 
-use std::collections::HashMap;
+use std::collections::{BTreeSet, HashMap};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
@@ -11,8 +11,8 @@ use tokio::runtime::Handle;
 use tracing::{debug, info, warn};
 
 use super::assignment::{Assignment, Ticket};
-use super::ready;
 use super::suspicion::{Note, Suspicion};
+use super::{member, ready};
 use crate::chunk::{ChunkId, JobId, Seq};
 use crate::postgres::{self, ServicePool};
 use crate::retry::Waits;
@@ -31,6 +31,19 @@ pub struct Custody {
     place: String,
 }
 
+/// Topic and partition.
+type Place = (String, i32);
+
+/// A partition that its last holder did not let go of.
+struct Left {
+    by: String,
+    notes: HashMap<i64, Note>,
+}
+
+fn columns<'p>(partitions: impl IntoIterator<Item = &'p Arc<Assignment>>) -> (Vec<&'p str>, Vec<i32>) {
+    partitions.into_iter().map(|assignment| (&*assignment.topic, assignment.partition)).unzip()
+}
+
 impl Custody {
     pub fn new(pool: Arc<ServicePool>, postgres: &PostgresSettings, runtime: Handle) -> Result<Self, getrandom::Error> {
         // Zero is nobody.
@@ -38,73 +51,93 @@ impl Custody {
         Ok(Self { pool, postgres: postgres.clone(), runtime, holder, place: ready::place() })
     }
 
-    /// Puts down that this process holds the partition; where its last holder did not let go, what comes first of it is
-    /// tried alone. Asks until Postgres answers.
-    pub async fn begin(&self, assignment: &Assignment) {
-        let (topic, partition) = (&*assignment.topic, assignment.partition);
+    /// Puts down that this process holds the partitions; of those that their last holder did not let go, what comes first
+    /// is tried alone. Asks until Postgres answers.
+    pub async fn begin(&self, partitions: &[Arc<Assignment>]) {
         let mut waits = Waits::new(Duration::from_millis(100), Duration::from_secs(5));
-        while !assignment.is_over() {
-            match self.hold(topic, partition).await {
-                Ok(None) => return assignment.begun(None),
-                Ok(Some((left_by, earlier))) => {
-                    let tried_before = earlier.len();
-                    info!(
-                        topic,
-                        partition,
-                        left_by,
-                        tried_before,
-                        "its last holder ended without a word: trying its first chunks one by one"
-                    );
-                    return assignment.begun(Some(Suspicion::new(earlier, Instant::now())));
-                }
+        loop {
+            let partitions: Vec<_> = partitions.iter().filter(|assignment| !assignment.is_over()).collect();
+            if partitions.is_empty() {
+                return;
+            }
+            match self.hold(&partitions).await {
+                Ok(left) => return self.suspect(&partitions, left),
                 Err(error) => {
                     let (wait, error) = (waits.next_wait(), self.in_words(&error));
-                    warn!(
-                        topic,
-                        partition,
-                        error,
-                        ?wait,
-                        "Postgres cannot be asked who held a partition: trying again"
-                    );
+                    warn!(error, ?wait, "Postgres cannot be asked who held partitions before: trying again");
                     tokio::time::sleep(wait).await;
                 }
             }
         }
     }
 
-    /// `None`: nobody holds it. Else who did not let go of it, and what is on record of its chunks, by offset.
-    async fn hold(&self, topic: &str, partition: i32) -> Result<Option<(String, HashMap<i64, Note>)>, sqlx::Error> {
-        let mut connection = self.pool.acquire().await?;
-        // The common table sees what was there before the statement.
-        let left_by: Option<String> = sqlx::query_scalar(
-            "with before as (select place from fabric.held_partitions where topic = $1 and partition = $2)
-             insert into fabric.held_partitions (topic, partition, holder, place) values ($1, $2, $3, $4)
-             on conflict (topic, partition) do update
-                set holder = excluded.holder, place = excluded.place, held_since = clock_timestamp()
-             returning (select place from before)",
-        )
-        .bind(topic)
-        .bind(partition)
-        .bind(self.holder)
-        .bind(&self.place)
-        .fetch_one(&mut *connection)
-        .await?;
-        let Some(left_by) = left_by else { return Ok(None) };
-        let rows: Vec<(i64, i64, i32, Option<i64>, Option<i32>)> = sqlx::query_as(
-            r#"select "offset", holder, tries, job_id, seq from fabric.suspect_chunks where topic = $1 and partition = $2"#,
-        )
-        .bind(topic)
-        .bind(partition)
-        .fetch_all(&mut *connection)
-        .await?;
-        Ok(Some((left_by, rows.into_iter().map(|row| self.note(row)).collect())))
+    fn suspect(&self, partitions: &[&Arc<Assignment>], mut left: HashMap<Place, Left>) {
+        let mut named = vec![];
+        let mut left_by = BTreeSet::new();
+        for assignment in partitions {
+            let place = (assignment.topic.to_string(), assignment.partition);
+            let suspicion = left.remove(&place).map(|left| {
+                named.push(place);
+                left_by.insert(left.by);
+                Suspicion::new(left.notes, Instant::now())
+            });
+            assignment.begun(suspicion);
+        }
+        if !named.is_empty() {
+            info!(
+                partitions = member::listed(&named),
+                left_by = Vec::from_iter(left_by).join(", "),
+                "the last holder ended without a word: what it may have had in hand is tried chunk by chunk"
+            );
+        }
     }
 
-    fn note(&self, (offset, holder, tries, job, seq): (i64, i64, i32, Option<i64>, Option<i32>)) -> (i64, Note) {
+    /// Answers which of the partitions were not let go of, by whom, and what is on record of their chunks.
+    async fn hold(&self, partitions: &[&Arc<Assignment>]) -> Result<HashMap<Place, Left>, sqlx::Error> {
+        let (topics, numbers) = columns(partitions.iter().copied());
+        let mut connection = self.pool.acquire().await?;
+        // `before` sees what was there before the statement.
+        let before: Vec<(String, i32, String)> = sqlx::query_as(
+            "with mine as (select * from unnest($1::text[], $2::int[]) as m (topic, partition)),
+                  before as (select topic, partition, h.place from fabric.held_partitions h join mine using (topic, partition)),
+                  held as (insert into fabric.held_partitions (topic, partition, holder, place)
+                           select topic, partition, $3, $4 from mine order by topic, partition
+                           on conflict (topic, partition) do update
+                              set holder = excluded.holder, place = excluded.place, held_since = clock_timestamp())
+             select topic, partition, place from before",
+        )
+        .bind(&topics)
+        .bind(&numbers)
+        .bind(self.holder)
+        .bind(&self.place)
+        .fetch_all(&mut *connection)
+        .await?;
+        let left =
+            before.into_iter().map(|(topic, partition, by)| ((topic, partition), Left { by, notes: HashMap::new() }));
+        let mut left: HashMap<Place, Left> = left.collect();
+        if left.is_empty() {
+            return Ok(left);
+        }
+        let rows: Vec<(String, i32, i64, i64, i32, Option<i64>, Option<i32>)> = sqlx::query_as(
+            r#"select topic, partition, "offset", holder, tries, job_id, seq from fabric.suspect_chunks
+                 join unnest($1::text[], $2::int[]) as m (topic, partition) using (topic, partition)"#,
+        )
+        .bind(&topics)
+        .bind(&numbers)
+        .fetch_all(&mut *connection)
+        .await?;
+        for (topic, partition, offset, holder, tries, job, seq) in rows {
+            if let Some(left) = left.get_mut(&(topic, partition)) {
+                left.notes.insert(offset, self.note(holder, tries, job.zip(seq)));
+            }
+        }
+        Ok(left)
+    }
+
+    fn note(&self, holder: i64, tries: i32, chunk: Option<(i64, i32)>) -> Note {
         // A try of this process is one that it lives through.
         let deaths = tries.unsigned_abs() - u32::from(holder == self.holder && tries > 0);
-        let chunk = job.zip(seq).map(|(job, seq)| ChunkId { job: JobId(job), seq: Seq(seq.cast_unsigned()) });
-        (offset, Note { deaths, chunk })
+        Note { deaths, chunk: chunk.map(|(job, seq)| ChunkId { job: JobId(job), seq: Seq(seq.cast_unsigned()) }) }
     }
 
     /// Lets go of partitions of which nothing is in hand, and takes back the tries of chunks that were given up. Blocks,
@@ -113,8 +146,7 @@ impl Custody {
         if partitions.is_empty() {
             return;
         }
-        let topics: Vec<&str> = partitions.iter().map(|assignment| &*assignment.topic).collect();
-        let numbers: Vec<i32> = partitions.iter().map(|assignment| assignment.partition).collect();
+        let (topics, numbers) = columns(partitions);
         let settled: Vec<bool> = partitions.iter().map(|assignment| assignment.is_above_suspicion()).collect();
         let gone = async {
             let mut connection = self.pool.acquire().await?;
@@ -132,7 +164,7 @@ impl Custody {
             .execute(&mut *connection)
             .await
         };
-        match self.runtime.block_on(tokio::time::timeout(FAREWELL, gone)) {
+        match self.runtime.block_on(async { tokio::time::timeout(FAREWELL, gone).await }) {
             Ok(Ok(_)) => {}
             Ok(Err(error)) => debug!(%error, "partitions are left as if this process had died"),
             Err(_) => debug!("partitions are left as if this process had died: Postgres did not answer in time"),

@@ -51,17 +51,25 @@ pub struct Ledger {
 }
 
 impl Ledger {
-    /// Puts down that the partition is held, and opens it; where its last commit names a chunk, once that one's ledger
-    /// row is found: it is refused, loudly, while it is not.
-    pub fn open(&self, named: Option<ChunkId>, assignment: Arc<Assignment>) {
+    /// Puts down that the partitions are held, and opens them: where the last commit of one names a chunk, once that
+    /// one's ledger row is found; it is refused, loudly, while it is not.
+    pub fn open(&self, added: Vec<(Arc<Assignment>, Option<ChunkId>)>) {
         let ledger = self.clone();
         self.runtime.spawn(async move {
-            ledger.custody.begin(&assignment).await;
-            match named {
-                None => assignment.set_standing(Standing::Open),
-                Some(chunk) => ledger.proven(chunk, &assignment).await,
+            let partitions: Vec<_> = added.iter().map(|(assignment, _)| Arc::clone(assignment)).collect();
+            ledger.custody.begin(&partitions).await;
+            for (assignment, named) in added {
+                match named {
+                    None => assignment.set_standing(Standing::Open),
+                    Some(chunk) => ledger.prove(chunk, assignment),
+                }
             }
         });
+    }
+
+    fn prove(&self, chunk: ChunkId, assignment: Arc<Assignment>) {
+        let ledger = self.clone();
+        self.runtime.spawn(async move { ledger.proven(chunk, &assignment).await });
     }
 
     /// Notes a gap against the jobs that may miss chunks; then the partition may be committed past it. What is not
