@@ -140,27 +140,36 @@ impl Custody {
         Note { deaths, chunk: chunk.map(|(job, seq)| ChunkId { job: JobId(job), seq: Seq(seq.cast_unsigned()) }) }
     }
 
-    /// Lets go of partitions of which nothing is in hand, and takes back the tries of chunks that were given up. Blocks,
-    /// not for long: a row that stays costs its next holder time, and nothing else.
+    /// Lets go of partitions that are not worked on any more and are committed as far as they are done; takes back the
+    /// tries of chunks that were given up. Blocks, not for long: a row that stays costs its next holder time, and nothing
+    /// else.
     pub fn let_go(&self, partitions: &[Arc<Assignment>]) {
         if partitions.is_empty() {
             return;
         }
         let (topics, numbers) = columns(partitions);
         let settled: Vec<bool> = partitions.iter().map(|assignment| assignment.is_above_suspicion()).collect();
+        let done = partitions.iter().map(|assignment| assignment.committable().map_or(0, |done| done.next_offset));
+        let done: Vec<i64> = done.collect();
         let gone = async {
             let mut connection = self.pool.acquire().await?;
             sqlx::query(
-                "with mine as (select * from unnest($2::text[], $3::int[], $4::bool[]) as m (topic, partition, settled)),
-                      gone as (delete from fabric.held_partitions h using mine m
-                                where h.holder = $1 and m.settled and (h.topic, h.partition) = (m.topic, m.partition))
-                 update fabric.suspect_chunks s set tries = s.tries - 1, holder = 0
-                   from mine m where s.holder = $1 and (s.topic, s.partition) = (m.topic, m.partition)",
+                r#"with mine as (select * from unnest($2::text[], $3::int[], $4::bool[], $5::bigint[])
+                                       as m (topic, partition, settled, done)),
+                        gone as (delete from fabric.held_partitions h using mine m
+                                  where h.holder = $1 and m.settled
+                                    and (h.topic, h.partition) = (m.topic, m.partition)),
+                        done as (delete from fabric.suspect_chunks s using mine m
+                                  where (s.topic, s.partition) = (m.topic, m.partition) and s."offset" < m.done)
+                   update fabric.suspect_chunks s set tries = s.tries - 1, holder = 0
+                     from mine m
+                    where s.holder = $1 and (s.topic, s.partition) = (m.topic, m.partition) and s."offset" >= m.done"#,
             )
             .bind(self.holder)
             .bind(topics)
             .bind(numbers)
             .bind(settled)
+            .bind(done)
             .execute(&mut *connection)
             .await
         };
