@@ -10,7 +10,7 @@ use super::assignment::Ticket;
 use super::attempts::{ATTEMPTS, Attempt, Attempts, Refused};
 use super::dead_letters::{DeadLetters, Reason};
 use super::judge::{Buffers, held_bytes, judge};
-use super::loaders::Loaders;
+use super::loaders::{Loaders, Unloaded};
 use super::message::ChunkMessage;
 use super::plans::{Found, Plans};
 use super::pool::{Panicked, Pool};
@@ -234,6 +234,7 @@ impl LaneWorks {
         attempt: &mut Attempt<'_>,
     ) -> Result<Outcome, Stop> {
         let mut waits = Waits::new(Duration::from_millis(100), Duration::from_secs(5));
+        let mut panics = 0;
         while !ticket.is_abandoned() {
             match self.loaders.load(judged).await {
                 Ok(outcome) => {
@@ -242,7 +243,14 @@ impl LaneWorks {
                     }
                     return Ok(outcome);
                 }
-                Err(error) => {
+                Err(Unloaded::Panicked(panicked)) => {
+                    panics += 1;
+                    error!(chunk = %judged.id(), attempt = panics, %panicked, "a chunk has killed its loader");
+                    if panics == ATTEMPTS {
+                        return Err(Stop::Quarantine(judged.id(), format!("killed its loader (a panic: {panicked})")));
+                    }
+                }
+                Err(Unloaded::ForNow(error)) => {
                     let wait = waits.next_wait();
                     warn!(chunk = %judged.id(), %error, ?wait, "a chunk is not loaded yet: trying again");
                     attempt.rest(wait).await?;

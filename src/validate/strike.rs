@@ -1,7 +1,7 @@
 //! Lets a test kill a worker by what a chunk holds; nothing at all in a release build.
 //!
-//! `FABRIC_TEST_STRIKE=HOW WHERE MARKER`: `abort` the process or `panic`, while a message is `decoded` or `judged`, where
-//! it holds the marker.
+//! `FABRIC_TEST_STRIKE=HOW WHERE MARKER`: `abort` the process or `panic`, while a message is `decoded`, `judged` or
+//! `loaded`, where it holds the marker.
 
 #[cfg(debug_assertions)]
 use std::sync::LazyLock;
@@ -29,6 +29,10 @@ fn strike(_at: &str, _bytes: &[u8]) {}
 
 pub fn while_decoded(bytes: &[u8]) {
     strike("decoded", bytes);
+}
+
+pub fn while_loaded(bytes: &[u8]) {
+    strike("loaded", bytes);
 }
 
 pub fn while_judged(bytes: &[u8]) {
