@@ -3,7 +3,7 @@
 create table fabric.held_partitions (
     topic       text        not null,
     partition   integer     not null,
-    holder      bigint      not null,   -- drawn at random by each process
+    holder      bigint      not null,   -- drawn at random by each process; 0: let go, but still under suspicion
     place       text        not null,   -- HOST/PID, for people
     held_since  timestamptz not null default clock_timestamp(),
     primary key (topic, partition)

@@ -34,6 +34,18 @@ pub struct Custody {
 /// Topic and partition.
 type Place = (String, i32);
 
+/// A note as it stands in Postgres.
+#[derive(sqlx::FromRow)]
+struct Row {
+    topic: String,
+    partition: i32,
+    offset: i64,
+    holder: i64,
+    tries: i32,
+    job_id: Option<i64>,
+    seq: Option<i32>,
+}
+
 /// A partition that its last holder did not let go of.
 struct Left {
     by: String,
@@ -96,10 +108,11 @@ impl Custody {
     async fn hold(&self, partitions: &[&Arc<Assignment>]) -> Result<HashMap<Place, Left>, sqlx::Error> {
         let (topics, numbers) = columns(partitions.iter().copied());
         let mut connection = self.pool.acquire().await?;
-        // `before` sees what was there before the statement.
+        // `before` sees what was there before the statement. What this process held and holds again, it has survived.
         let before: Vec<(String, i32, String)> = sqlx::query_as(
             "with mine as (select * from unnest($1::text[], $2::int[]) as m (topic, partition)),
-                  before as (select topic, partition, h.place from fabric.held_partitions h join mine using (topic, partition)),
+                  before as (select topic, partition, h.place from fabric.held_partitions h join mine using (topic, partition)
+                              where h.holder <> $3),
                   held as (insert into fabric.held_partitions (topic, partition, holder, place)
                            select topic, partition, $3, $4 from mine order by topic, partition
                            on conflict (topic, partition) do update
@@ -118,7 +131,7 @@ impl Custody {
         if left.is_empty() {
             return Ok(left);
         }
-        let rows: Vec<(String, i32, i64, i64, i32, Option<i64>, Option<i32>)> = sqlx::query_as(
+        let rows: Vec<Row> = sqlx::query_as(
             r#"select topic, partition, "offset", holder, tries, job_id, seq from fabric.suspect_chunks
                  join unnest($1::text[], $2::int[]) as m (topic, partition) using (topic, partition)"#,
         )
@@ -126,23 +139,25 @@ impl Custody {
         .bind(&numbers)
         .fetch_all(&mut *connection)
         .await?;
-        for (topic, partition, offset, holder, tries, job, seq) in rows {
-            if let Some(left) = left.get_mut(&(topic, partition)) {
-                left.notes.insert(offset, self.note(holder, tries, job.zip(seq)));
+        for row in rows {
+            let note = self.note(&row);
+            if let Some(left) = left.get_mut(&(row.topic, row.partition)) {
+                left.notes.insert(row.offset, note);
             }
         }
         Ok(left)
     }
 
-    fn note(&self, holder: i64, tries: i32, chunk: Option<(i64, i32)>) -> Note {
+    fn note(&self, row: &Row) -> Note {
         // A try of this process is one that it lives through.
-        let deaths = tries.unsigned_abs() - u32::from(holder == self.holder && tries > 0);
+        let deaths = row.tries.unsigned_abs() - u32::from(row.holder == self.holder && row.tries > 0);
+        let chunk = row.job_id.zip(row.seq);
         Note { deaths, chunk: chunk.map(|(job, seq)| ChunkId { job: JobId(job), seq: Seq(seq.cast_unsigned()) }) }
     }
 
     /// Lets go of partitions that are not worked on any more and are committed as far as they are done; takes back the
-    /// tries of chunks that were given up. Blocks, not for long: a row that stays costs its next holder time, and nothing
-    /// else.
+    /// tries of chunks that were given up. One that is still under suspicion stays so. Blocks, not for long: a row that
+    /// stays costs its next holder time, and nothing else.
     pub fn let_go(&self, partitions: &[Arc<Assignment>]) {
         if partitions.is_empty() {
             return;
@@ -158,6 +173,9 @@ impl Custody {
                                        as m (topic, partition, settled, done)),
                         gone as (delete from fabric.held_partitions h using mine m
                                   where h.holder = $1 and m.settled
+                                    and (h.topic, h.partition) = (m.topic, m.partition)),
+                        kept as (update fabric.held_partitions h set holder = 0 from mine m
+                                  where h.holder = $1 and not m.settled
                                     and (h.topic, h.partition) = (m.topic, m.partition)),
                         done as (delete from fabric.suspect_chunks s using mine m
                                   where (s.topic, s.partition) = (m.topic, m.partition) and s."offset" < m.done)
