@@ -28,7 +28,8 @@ pub async fn park(
     delivery: &Delivery,
     reason: &str,
 ) -> Result<(), ChangeError> {
-    set_aside(connection, chunk, delivery, Cause::Target, reason, Some(Move::Park)).await
+    set_aside(connection, chunk, delivery, Cause::Target, reason, Some(Move::Park)).await?;
+    Ok(())
 }
 
 /// Records a chunk as owed; its job goes on. The steward sends it again once its target takes records.
@@ -40,10 +41,12 @@ pub async fn owe(
     delivery: &Delivery,
     reason: &str,
 ) -> Result<(), ChangeError> {
-    set_aside(connection, chunk, delivery, Cause::Target, reason, None).await
+    set_aside(connection, chunk, delivery, Cause::Target, reason, None).await?;
+    Ok(())
 }
 
-/// Sets a chunk aside that kept killing its worker, and parks its job: the rest of it goes on loading.
+/// Sets a chunk aside that kept killing its worker, and parks its job: the rest of it goes on loading. Answers the name
+/// of its feed.
 ///
 /// Errors: as [`park`].
 pub async fn quarantine(
@@ -51,7 +54,7 @@ pub async fn quarantine(
     chunk: ChunkId,
     delivery: &Delivery,
     reason: &str,
-) -> Result<(), ChangeError> {
+) -> Result<String, ChangeError> {
     set_aside(connection, chunk, delivery, Cause::Worker, reason, Some(Move::Park)).await
 }
 
@@ -62,7 +65,7 @@ async fn set_aside(
     cause: Cause,
     reason: &str,
     moved_by: Option<Move>,
-) -> Result<(), ChangeError> {
+) -> Result<String, ChangeError> {
     let job = chunk.job;
     let mut transaction = connection.begin().await?;
     let state = lock_row(&mut transaction, job).await?.ok_or(ChangeError::NoJob(job))?;
@@ -79,7 +82,7 @@ async fn set_aside(
     if moved_by.is_some() && state != JobState::Parked {
         log_move(job, &feed, JobState::Parked, Some(reason));
     }
-    Ok(())
+    Ok(feed)
 }
 
 /// A chunk that another loader has brought in meanwhile is not owed.

@@ -16,7 +16,7 @@ pub enum JobState {
     Reconciling,
     Completed,
     Failed,
-    /// Its own target is at fault; what it owes is recorded.
+    /// Its own target is at fault, or a chunk of it is quarantined; what it owes is recorded.
     Parked,
     /// On its way to `Stopped`: no new chunk is taken, running ones end.
     Stopping,
@@ -41,7 +41,7 @@ pub enum Move {
     Duplicate,
     /// The file changed or went away under the publisher; or a loader met other bytes under a loaded seq.
     Fail,
-    /// The loader found the target at fault.
+    /// The loader found the target at fault, or a chunk has killed its worker too often.
     Park,
     /// The steward saw the publisher's lease run out.
     LeaseExpired,

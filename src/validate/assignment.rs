@@ -4,19 +4,21 @@
 //! offsets of the second.
 
 use std::sync::atomic::{AtomicU8, Ordering};
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
 use std::thread::Thread;
+use std::time::Instant;
 
 use super::ages::{Ages, Behind};
 use super::budget::Share;
-use crate::chunk::Lane;
+use super::suspicion::{Note, Suspicion};
+use crate::chunk::{Delivery, Lane};
 use crate::ledger::{Committable, Finish, Progress};
 
 /// Whether chunks of a partition may be taken and worked on.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 #[repr(u8)]
 pub enum Standing {
-    /// Its last commit is being compared with the ledger; nothing is taken yet.
+    /// It is asked who held it before, and its last commit is compared with the ledger; nothing is taken yet.
     Proving = 0,
     Open = 1,
     /// Kafka knows of loaded chunks that Postgres does not; nothing is taken.
@@ -33,6 +35,8 @@ pub struct Assignment {
     standing: AtomicU8,
     progress: Mutex<Progress>,
     ages: Mutex<Ages>,
+    /// Not set: it is not known yet how its last holder ended.
+    suspicion: OnceLock<Option<Suspicion>>,
     poller: Thread,
 }
 
@@ -40,7 +44,7 @@ impl Assignment {
     pub fn new(lane: Lane, topic: Arc<str>, partition: i32, poller: Thread) -> Arc<Self> {
         let standing = AtomicU8::new(Standing::Proving as u8);
         let (progress, ages) = (Mutex::default(), Mutex::default());
-        Arc::new(Self { lane, topic, partition, standing, progress, ages, poller })
+        Arc::new(Self { lane, topic, partition, standing, progress, ages, suspicion: OnceLock::new(), poller })
     }
 
     pub fn standing(&self) -> Standing {
@@ -69,7 +73,28 @@ impl Assignment {
     /// Takes a delivery of this partition.
     pub fn begin(self: &Arc<Self>, offset: i64, share: Share) -> Ticket {
         self.progress().begin(offset);
-        Ticket { assignment: Arc::clone(self), offset, share }
+        let suspect = self.suspicion().and_then(|suspicion| suspicion.take(offset, &share, Instant::now()));
+        Ticket { assignment: Arc::clone(self), offset, share, suspect }
+    }
+
+    /// It is known how its last holder ended; `None`: well.
+    pub fn begun(&self, suspicion: Option<Suspicion>) {
+        // Once per assignment.
+        let _ = self.suspicion.set(suspicion);
+    }
+
+    pub fn suspicion(&self) -> Option<&Suspicion> {
+        self.suspicion.get().and_then(Option::as_ref)
+    }
+
+    /// Whether nothing of it could have killed its last holder, as far as is known.
+    pub fn is_above_suspicion(&self) -> bool {
+        self.suspicion.get().is_some_and(|suspicion| suspicion.as_ref().is_none_or(Suspicion::is_settled))
+    }
+
+    /// Whether something of it may be taken now.
+    pub fn gives(&self) -> bool {
+        self.standing() == Standing::Open && !self.suspicion().is_some_and(Suspicion::holds_back)
     }
 
     /// When the broker appended a delivery, in milliseconds since 1970; `None` where it did not say.
@@ -120,6 +145,8 @@ pub struct Ticket {
     pub offset: i64,
     /// Of its lane's budget.
     pub share: Share,
+    /// It may have killed a process, and is to be tried alone.
+    pub suspect: Option<Note>,
 }
 
 impl Ticket {
@@ -128,8 +155,17 @@ impl Ticket {
         self.assignment.is_over()
     }
 
+    /// Where its message stands.
+    pub fn delivery(&self) -> Delivery {
+        let Assignment { topic, partition, .. } = &*self.assignment;
+        Delivery { topic: Arc::clone(topic), partition: *partition, offset: self.offset }
+    }
+
     pub fn finish(self, what: Finish) {
         self.assignment.progress().finish(self.offset, what);
+        if let Some(suspicion) = self.suspect.and(self.assignment.suspicion()) {
+            suspicion.done();
+        }
     }
 }
 

@@ -56,6 +56,15 @@ impl Budget {
 }
 
 impl Share {
+    pub fn bytes(&self) -> usize {
+        self.bytes.load(Ordering::Acquire)
+    }
+
+    /// Of the budget that it is a share of.
+    pub fn limit(&self) -> usize {
+        self.budget.limit
+    }
+
     /// What the message holds now.
     pub fn weigh(&self, bytes: usize) {
         let bytes = bytes.max(LEAST_WEIGHT);

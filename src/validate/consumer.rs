@@ -24,6 +24,7 @@ use super::member;
 use super::message::ChunkMessage;
 use super::proof::{self, Gap, Ledger};
 use super::rebalance::{Mailbox, Rebalance};
+use super::suspicion::Suspicion;
 use super::watch::{Idle, Watched};
 use crate::chunk::{ChunkId, Lane};
 use crate::kafka;
@@ -145,6 +146,7 @@ impl<'i> Member<'i> {
     fn turns(&mut self) -> Result<(), KafkaError> {
         while !self.intake.shutdown.is_due() {
             self.serve_group()?;
+            self.settle();
             let mut taken = self.take(Lane::High)?;
             taken += self.take(Lane::Normal)?;
             self.commit_now_and_then();
@@ -172,6 +174,8 @@ impl<'i> Member<'i> {
         self.held.iter().for_each(|held| held.assignment.set_standing(Standing::Over));
         let all: Vec<usize> = (0..self.held.len()).collect();
         self.commit(&all, What::Moved, CommitMode::Sync);
+        let all: Vec<_> = self.held.iter().map(|held| Arc::clone(&held.assignment)).collect();
+        self.intake.ledger.custody.let_go(&all);
         self.consumer.context().close();
         self.held.clear();
         self.tell_held();
@@ -219,7 +223,7 @@ impl<'i> Member<'i> {
         for step in 0..self.held.len() {
             let place = (self.turn + step) % self.held.len();
             let Held { assignment, queue, .. } = &self.held[place];
-            if assignment.lane != lane || assignment.standing() != Standing::Open || !budget.has_room() {
+            if assignment.lane != lane || !assignment.gives() || !budget.has_room() {
                 continue;
             }
             match queue.poll(Duration::ZERO) {
@@ -288,15 +292,11 @@ impl<'i> Member<'i> {
         Ok(Held { assignment, queue, committed, proof })
     }
 
-    /// Partitions are taken from once the ledger agrees with the chunk that their last commit names.
+    /// Partitions are taken from once it is known how their last holder ended, and the ledger agrees with the chunk that
+    /// their last commit names.
     fn open(&mut self, added: Vec<Held>) {
-        for held in added {
-            match held.proof {
-                None => held.assignment.set_standing(Standing::Open),
-                Some(chunk) => self.intake.ledger.prove(chunk, Arc::clone(&held.assignment)),
-            }
-            self.held.push(held);
-        }
+        self.intake.ledger.open(added.iter().map(|held| (Arc::clone(&held.assignment), held.proof)).collect());
+        self.held.extend(added);
         self.tell_held();
     }
 
@@ -322,10 +322,13 @@ impl<'i> Member<'i> {
                 thread::park_timeout(IDLE);
             }
         }
-        let given_up = self.held.iter().filter(|held| !held.assignment.is_idle()).count();
+        let at_rest = self.held.iter().map(|held| &held.assignment).filter(|assignment| assignment.is_idle());
+        let at_rest: Vec<_> = at_rest.map(Arc::clone).collect();
+        let given_up = self.held.len() - at_rest.len();
         self.held.iter().for_each(|held| held.assignment.set_standing(Standing::Over));
         if !lost {
             self.commit(&places, What::Moved, CommitMode::Sync);
+            self.intake.ledger.custody.let_go(&at_rest);
         }
         let mut list = TopicPartitionList::new();
         for (topic, partition) in partitions {
@@ -360,6 +363,24 @@ impl<'i> Member<'i> {
         self.intake.ledger.note_gap(Gap { from, to, note }, Arc::clone(&held.assignment));
         self.open(vec![held]);
         Ok(())
+    }
+
+    /// What may have killed the last holders of partitions is done: committed at once, so that it is never suspected again.
+    fn settle(&mut self) {
+        let now = Instant::now();
+        let due = |held: &Held| held.assignment.suspicion().is_some_and(|suspicion| suspicion.is_to_settle(now));
+        let places: Vec<usize> = (0..self.held.len()).filter(|place| due(&self.held[*place])).collect();
+        if places.is_empty() {
+            return;
+        }
+        self.commit(&places, What::Moved, CommitMode::Sync);
+        for place in places {
+            let assignment = &self.held[place].assignment;
+            if let Some(done) = assignment.committable() {
+                self.intake.ledger.custody.committed(assignment, done.next_offset);
+            }
+            assignment.suspicion().into_iter().for_each(Suspicion::settle);
+        }
     }
 
     fn commit_now_and_then(&mut self) {

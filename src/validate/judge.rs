@@ -3,6 +3,7 @@
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Instant;
 
+use super::strike;
 use crate::chunk::{Delivery, Envelope, Origin};
 use crate::config::FeedVersion;
 use crate::copy::RowEncoder;
@@ -69,6 +70,7 @@ pub fn judge(
     buffers: &Buffers,
 ) -> Result<JudgedChunk, HeaderFault> {
     let began = Instant::now();
+    strike::while_judged(&envelope.chunk.payload);
     let Envelope { id, token, crc, chunk } = envelope;
     let columns = Columns::bind(&feed.feed, &chunk.context)?;
     let encoder = RowEncoder::new(&feed.feed, id.job);

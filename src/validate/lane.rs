@@ -7,13 +7,16 @@ use rdkafka::message::Headers as _;
 use tracing::{debug, error, warn};
 
 use super::assignment::Ticket;
+use super::attempts::{ATTEMPTS, Attempt, Attempts, Refused};
 use super::dead_letters::{DeadLetters, Reason};
 use super::judge::{Buffers, held_bytes, judge};
-use super::loaders::Loaders;
+use super::loaders::{Loaders, Unloaded};
 use super::message::ChunkMessage;
 use super::plans::{Found, Plans};
 use super::pool::{Panicked, Pool};
-use crate::chunk::{ChunkId, Delivery, Envelope, EnvelopeError, JobId, Origin, Token};
+use super::quarantine::{Aside, Quarantine};
+use super::strike;
+use crate::chunk::{ChunkId, Envelope, EnvelopeError, JobId, Origin, Token};
 use crate::config::FeedVersion;
 use crate::ingest::COPY_HEADER;
 use crate::ledger::Finish;
@@ -21,11 +24,8 @@ use crate::load::{JudgedChunk, Outcome};
 use crate::processes::{Stage, Tally};
 use crate::record::HeaderFault;
 use crate::retry::Waits;
-use crate::telemetry::catalog::{PARKED_CHUNKS, QUARANTINED_CHUNKS, STAGE};
+use crate::telemetry::catalog::{PARKED_CHUNKS, STAGE};
 use crate::telemetry::{WorkedOn, working_on};
-
-/// A chunk that has killed its worker so often is not tried again.
-const ATTEMPTS: u32 = 3;
 
 /// A message and the ticket that accounts for it.
 pub struct Delivered {
@@ -33,13 +33,20 @@ pub struct Delivered {
     pub ticket: Ticket,
 }
 
-/// The workers and loaders of one lane, and what both lanes share.
+/// The workers and loaders of one lane.
 pub struct LaneWorks {
     pub pool: Pool,
     pub loaders: Loaders,
-    pub buffers: Arc<Buffers>,
-    pub plans: Arc<Plans>,
-    pub dead_letters: Arc<DeadLetters>,
+    pub shared: Arc<Shared>,
+}
+
+/// What both lanes share.
+pub struct Shared {
+    pub buffers: Buffers,
+    pub plans: Plans,
+    pub dead_letters: DeadLetters,
+    pub attempts: Attempts,
+    pub quarantine: Quarantine,
     pub tally: Arc<Tally>,
 }
 
@@ -47,6 +54,8 @@ pub struct LaneWorks {
 enum Stop {
     /// To the dead letters; with the job whose token the message had.
     Bury(Option<JobId>, Reason),
+    /// It has killed its worker too often; how, for people.
+    Quarantine(ChunkId, String),
     /// Its partition is another's now, or the process ends.
     Abandoned,
 }
@@ -54,71 +63,107 @@ enum Stop {
 impl LaneWorks {
     /// Takes a delivery to its end. Returns early, without finishing it, once its assignment is over.
     pub async fn handle(&self, delivered: Delivered) {
-        let _in_flight = self.tally.begin();
+        let _in_flight = self.shared.tally.begin();
         let Delivered { message, ticket } = delivered;
         let message = Arc::new(message);
-        match self.take_through(&message, &ticket).await {
+        match self.attempt(&message, &ticket).await {
             Ok(finish) => ticket.finish(finish),
-            Err(Stop::Bury(job, reason)) => self.dead_letters.bury(&message, ticket, job, &reason).await,
+            Err(Stop::Bury(job, reason)) => self.shared.dead_letters.bury(&message, ticket, job, &reason).await,
+            Err(Stop::Quarantine(chunk, killed)) => match self.shared.quarantine.take(chunk, &ticket, &killed).await {
+                Aside::Recorded => ticket.finish(Finish::Elsewhere),
+                Aside::NoJob => self.shared.dead_letters.bury(&message, ticket, None, &no_job(chunk)).await,
+                Aside::Abandoned => {}
+            },
             Err(Stop::Abandoned) => {}
         }
     }
 
-    async fn take_through(&self, message: &Arc<ChunkMessage>, ticket: &Ticket) -> Result<Finish, Stop> {
-        let envelope = self.tally.timed(Stage::Decode, self.decode(message, ticket)).await?;
+    /// Takes a delivery as far as it gets, beside others or alone.
+    async fn attempt(&self, message: &Arc<ChunkMessage>, ticket: &Ticket) -> Result<Finish, Stop> {
+        let mut attempt = self.shared.attempts.begin(ticket).await?;
+        let outcome = self.take_through(message, ticket, &mut attempt).await;
+        match outcome {
+            Err(Stop::Abandoned) => attempt.give_up().await,
+            _ => attempt.end().await,
+        }
+        outcome
+    }
+
+    async fn take_through(
+        &self,
+        message: &Arc<ChunkMessage>,
+        ticket: &Ticket,
+        attempt: &mut Attempt<'_>,
+    ) -> Result<Finish, Stop> {
+        let envelope = self.shared.tally.timed(Stage::Decode, self.decode(message, ticket, attempt)).await?;
         let id = envelope.id;
         ticket.assignment.read(envelope.chunk.records);
-        let feed = match self.find_plan(id, &envelope.token, ticket).await? {
+        let feed = match self.find_plan(id, &envelope.token, ticket, attempt).await? {
             Found::Known(feed) => feed,
-            Found::NoJob => {
-                return Err(Stop::Bury(None, Reason::new("unknown", format!("there is no job {}", id.job))));
-            }
+            Found::NoJob => return Err(Stop::Bury(None, no_job(id))),
             Found::WrongToken => {
                 return Err(Stop::Bury(None, Reason::new("unknown", format!("{id}: its token is none of its job's"))));
             }
         };
+        attempt.is_of(id).await?;
         let judging = self.judge(envelope, feed, message, ticket);
-        let judged = Arc::new(self.tally.timed(Stage::Judge, judging).await?);
+        let judged = Arc::new(self.shared.tally.timed(Stage::Judge, judging).await?);
         ticket.share.weigh(message.bytes().len() + held_bytes(&judged));
-        let outcome = self.tally.timed(Stage::Load, self.load(&judged, ticket)).await?;
+        let outcome = self.shared.tally.timed(Stage::Load, self.load(&judged, ticket, attempt)).await?;
         if let Outcome::Loaded { loaded, rejected } = outcome {
-            self.tally.count(loaded + rejected, judged.chunk.payload.len() as u64);
+            self.shared.tally.count(loaded + rejected, judged.chunk.payload.len() as u64);
         }
         if let Some(judged) = Arc::into_inner(judged) {
-            self.buffers.give_back(judged.rows);
+            self.shared.buffers.give_back(judged.rows);
         }
         settle(id, outcome)
     }
 
-    async fn decode(&self, message: &Arc<ChunkMessage>, ticket: &Ticket) -> Result<Envelope, Stop> {
+    async fn decode(
+        &self,
+        message: &Arc<ChunkMessage>,
+        ticket: &Ticket,
+        attempt: &mut Attempt<'_>,
+    ) -> Result<Envelope, Stop> {
         let decoded = self.working(message, None, decode).await;
         match decoded {
             Ok(Ok(envelope)) => Ok(envelope),
             Ok(Err(error)) => {
-                let job = self.owner(&error, ticket).await?;
+                let job = self.owner(&error, ticket, attempt).await?;
                 Err(Stop::Bury(job, Reason::new(word_of(&error), error.to_string())))
             }
-            Err(panicked) => Err(Stop::Bury(None, Reason::new("panic", panicked.to_string()))),
+            Err(panicked) => Err(Stop::Bury(None, undecoded(&panicked.to_string()))),
         }
     }
 
     /// The job of a damaged chunk, where its token proves it.
-    async fn owner(&self, error: &EnvelopeError, ticket: &Ticket) -> Result<Option<JobId>, Stop> {
+    async fn owner(
+        &self,
+        error: &EnvelopeError,
+        ticket: &Ticket,
+        attempt: &mut Attempt<'_>,
+    ) -> Result<Option<JobId>, Stop> {
         let EnvelopeError::Checksum { id, token, .. } = error else { return Ok(None) };
-        let found = self.find_plan(*id, token, ticket).await?;
+        let found = self.find_plan(*id, token, ticket, attempt).await?;
         Ok(matches!(found, Found::Known(_)).then_some(id.job))
     }
 
     /// Asks until Postgres answers.
-    async fn find_plan(&self, chunk: ChunkId, token: &Token, ticket: &Ticket) -> Result<Found, Stop> {
+    async fn find_plan(
+        &self,
+        chunk: ChunkId,
+        token: &Token,
+        ticket: &Ticket,
+        attempt: &mut Attempt<'_>,
+    ) -> Result<Found, Stop> {
         let mut waits = Waits::new(Duration::from_millis(100), Duration::from_secs(5));
         while !ticket.is_abandoned() {
-            match self.plans.find(chunk.job, token.hash()).await {
+            match self.shared.plans.find(chunk.job, token.hash()).await {
                 Ok(found) => return Ok(found),
                 Err(error) => {
                     let wait = waits.next_wait();
                     warn!(%chunk, %error, ?wait, "no plan for a chunk yet: trying again");
-                    tokio::time::sleep(wait).await;
+                    attempt.rest(wait).await?;
                 }
             }
         }
@@ -136,13 +181,8 @@ impl LaneWorks {
             return Err(Stop::Abandoned);
         }
         let id = envelope.id;
-        let feed_name = feed.feed.name.clone();
-        let delivery = Delivery {
-            topic: Arc::clone(&ticket.assignment.topic),
-            partition: ticket.assignment.partition,
-            offset: ticket.offset,
-        };
-        let buffers = Arc::clone(&self.buffers);
+        let delivery = ticket.delivery();
+        let shared = Arc::clone(&self.shared);
         let origin = origin(message);
         let first = std::sync::Mutex::new(Some(envelope));
         let judged = self.working(message, Some(id), move |message| {
@@ -152,15 +192,12 @@ impl LaneWorks {
                 Some(envelope) => envelope,
                 None => Envelope::decode(&message.bytes()).expect("it was decoded before"),
             };
-            judge(envelope, Arc::clone(&feed), delivery.clone(), origin, &buffers)
+            judge(envelope, Arc::clone(&feed), delivery.clone(), origin, &shared.buffers)
         });
         match judged.await {
             Ok(Ok(judged)) => Ok(judged),
             Ok(Err(fault)) => Err(Stop::Bury(Some(id.job), header_reason(id, &fault))),
-            Err(panicked) => {
-                QUARANTINED_CHUNKS.add(&[feed_name.as_str()], 1);
-                Err(Stop::Bury(Some(id.job), Reason::new("panic", format!("{id}: {panicked}"))))
-            }
+            Err(panicked) => Err(Stop::Quarantine(id, format!("killed its worker (a panic: {panicked})"))),
         }
     }
 
@@ -190,8 +227,14 @@ impl LaneWorks {
     }
 
     /// Tries the whole chunk until it is decided.
-    async fn load(&self, judged: &Arc<JudgedChunk>, ticket: &Ticket) -> Result<Outcome, Stop> {
+    async fn load(
+        &self,
+        judged: &Arc<JudgedChunk>,
+        ticket: &Ticket,
+        attempt: &mut Attempt<'_>,
+    ) -> Result<Outcome, Stop> {
         let mut waits = Waits::new(Duration::from_millis(100), Duration::from_secs(5));
+        let mut panics = 0;
         while !ticket.is_abandoned() {
             match self.loaders.load(judged).await {
                 Ok(outcome) => {
@@ -200,10 +243,17 @@ impl LaneWorks {
                     }
                     return Ok(outcome);
                 }
-                Err(error) => {
+                Err(Unloaded::Panicked(panicked)) => {
+                    panics += 1;
+                    error!(chunk = %judged.id(), attempt = panics, %panicked, "a chunk has killed its loader");
+                    if panics == ATTEMPTS {
+                        return Err(Stop::Quarantine(judged.id(), format!("killed its loader (a panic: {panicked})")));
+                    }
+                }
+                Err(Unloaded::ForNow(error)) => {
                     let wait = waits.next_wait();
                     warn!(chunk = %judged.id(), %error, ?wait, "a chunk is not loaded yet: trying again");
-                    tokio::time::sleep(wait).await;
+                    attempt.rest(wait).await?;
                 }
             }
         }
@@ -213,9 +263,30 @@ impl LaneWorks {
 
 fn decode(message: &ChunkMessage) -> Result<Envelope, EnvelopeError> {
     let began = Instant::now();
-    let decoded = Envelope::decode(&message.bytes());
+    let bytes = message.bytes();
+    strike::while_decoded(&bytes);
+    let decoded = Envelope::decode(&bytes);
     STAGE.observe(&["decode"], began.elapsed());
     decoded
+}
+
+impl From<Refused> for Stop {
+    fn from(refused: Refused) -> Self {
+        match refused {
+            Refused::Abandoned => Self::Abandoned,
+            Refused::Killer(Some(chunk)) => Self::Quarantine(chunk, "killed its process".into()),
+            Refused::Killer(None) => Self::Bury(None, undecoded("each time the whole process died")),
+        }
+    }
+}
+
+fn no_job(chunk: ChunkId) -> Reason {
+    Reason::new("unknown", format!("there is no job {}", chunk.job))
+}
+
+/// A message that kills whoever tries to find out what it is.
+fn undecoded(how: &str) -> Reason {
+    Reason::new("killer", format!("it killed its worker {ATTEMPTS} times before it was known which chunk it is: {how}"))
 }
 
 /// What an outcome means for the delivery.

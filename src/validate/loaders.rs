@@ -1,14 +1,18 @@
 //! The loader connections of a lane: each takes chunks that wait, several of one feed at once, and answers for each.
 
 use std::collections::VecDeque;
+use std::panic::AssertUnwindSafe;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Instant;
 
+use futures::FutureExt as _;
 use sqlx::PgPool;
 use tokio::sync::{Notify, oneshot};
 use tokio::task::JoinSet;
 
+use super::pool::Panicked;
+use super::strike;
 use crate::load::{Entry, Gates, JudgedChunk, LoadError, Loader, Outcome, Pass, set_aside};
 use crate::settings::{LoadSettings, PostgresSettings};
 use crate::telemetry::catalog::{POOL_ACQUIRE, POOL_CONNECTIONS, POOL_IN_USE, POOL_WAITING, STAGE};
@@ -39,11 +43,19 @@ struct Queue {
     busy: AtomicUsize,
 }
 
+/// Why a chunk is not loaded.
+#[derive(Debug, Clone)]
+pub enum Unloaded {
+    ForNow(LoadError),
+    /// It killed its loader.
+    Panicked(Panicked),
+}
+
 struct Waiting {
     chunk: Arc<JudgedChunk>,
     pass: Pass,
     /// `None`: the target has been found at fault meanwhile, the chunk is to ask its gate again.
-    tell: oneshot::Sender<Option<Result<Outcome, LoadError>>>,
+    tell: oneshot::Sender<Option<Result<Outcome, Unloaded>>>,
     since: Instant,
 }
 
@@ -67,19 +79,22 @@ impl Loaders {
         sample(&queue, Queue::tell);
         let mut at_work = JoinSet::new();
         for name in names {
-            at_work.spawn(work(Arc::clone(&queue), postgres.clone(), load.clone(), name));
+            let seat = Seat { loader: None, postgres: postgres.clone(), load: load.clone(), name };
+            at_work.spawn(work(Arc::clone(&queue), seat));
         }
         Self { gates, pool, queue, _at_work: at_work }
     }
 
     /// Waits for the chunk's target and a connection, and loads the chunk once, in the order of asking, but for what one
     /// transaction takes along. Where the target is at fault the chunk may be set aside without a connection.
-    pub async fn load(&self, chunk: &Arc<JudgedChunk>) -> Result<Outcome, LoadError> {
+    pub async fn load(&self, chunk: &Arc<JudgedChunk>) -> Result<Outcome, Unloaded> {
         let asked = Instant::now();
         loop {
             let pass = match self.gates.enter(chunk, asked).await {
                 Entry::Pass(pass) => pass,
-                Entry::Aside(aside) => return set_aside(&self.pool, chunk, &aside).await,
+                Entry::Aside(aside) => {
+                    return set_aside(&self.pool, chunk, &aside).await.map_err(Unloaded::ForNow);
+                }
             };
             let (tell, told) = oneshot::channel();
             self.queue.lock().push_back(Waiting { chunk: Arc::clone(chunk), pass, tell, since: Instant::now() });
@@ -92,18 +107,23 @@ impl Loaders {
 }
 
 /// One connection's work, for ever.
-async fn work(queue: Arc<Queue>, postgres: PostgresSettings, load: LoadSettings, name: String) {
-    let mut seat = None;
+async fn work(queue: Arc<Queue>, mut seat: Seat) {
     loop {
         let taken = queue.next().await;
         let chunks: Vec<&JudgedChunk> = taken.iter().map(|waiting| waiting.chunk.as_ref()).collect();
-        let connected = seat.is_some();
-        let answers = match ready(&mut seat, &postgres, &load, &name).await {
-            Ok(loader) => {
-                queue.connected.fetch_add(usize::from(!connected), Ordering::Relaxed);
-                queue.timed(loader.load_all(&chunks, &taken[0].pass)).await
+        let pass = &taken[0].pass;
+        let answers = match seat.load(&queue, &chunks, pass).await {
+            Ok(answers) => answers,
+            Err(panicked) if chunks.len() == 1 => vec![Err(Unloaded::Panicked(panicked))],
+            // One of them is to blame: each shows for itself.
+            Err(_) => {
+                let mut answers = Vec::with_capacity(chunks.len());
+                for chunk in &chunks {
+                    let alone = seat.load(&queue, std::slice::from_ref(chunk), pass).await;
+                    answers.extend(alone.unwrap_or_else(|panicked| vec![Err(Unloaded::Panicked(panicked))]));
+                }
+                answers
             }
-            Err(error) => vec![Err(error); chunks.len()],
         };
         for (Waiting { chunk, pass, tell, .. }, answer) in taken.into_iter().zip(answers) {
             drop((chunk, pass));
@@ -113,15 +133,45 @@ async fn work(queue: Arc<Queue>, postgres: PostgresSettings, load: LoadSettings,
     }
 }
 
-async fn ready<'s>(
-    seat: &'s mut Option<Loader>,
-    postgres: &PostgresSettings,
-    load: &LoadSettings,
-    name: &str,
-) -> Result<&'s mut Loader, LoadError> {
-    match seat {
-        Some(loader) => Ok(loader),
-        None => Ok(seat.insert(Loader::connect(postgres, load, name).await?)),
+/// Where a loader works. After a panic it is taken by a new one: what the first was doing is unknown.
+struct Seat {
+    loader: Option<Loader>,
+    postgres: PostgresSettings,
+    load: LoadSettings,
+    name: String,
+}
+
+impl Seat {
+    /// Answers for each chunk, in their order.
+    async fn load(
+        &mut self,
+        queue: &Queue,
+        chunks: &[&JudgedChunk],
+        pass: &Pass,
+    ) -> Result<Vec<Result<Outcome, Unloaded>>, Panicked> {
+        let mut loader = match self.loader.take() {
+            Some(loader) => loader,
+            None => match Loader::connect(&self.postgres, &self.load, &self.name).await {
+                Ok(loader) => {
+                    queue.connected.fetch_add(1, Ordering::Relaxed);
+                    loader
+                }
+                Err(error) => return Ok(vec![Err(Unloaded::ForNow(error)); chunks.len()]),
+            },
+        };
+        let loading = async {
+            chunks.iter().for_each(|chunk| strike::while_loaded(&chunk.chunk.payload));
+            loader.load_all(chunks, pass).await
+        };
+        let answers = match queue.timed(AssertUnwindSafe(loading).catch_unwind()).await {
+            Ok(answers) => answers,
+            Err(payload) => {
+                queue.connected.fetch_sub(1, Ordering::Relaxed);
+                return Err(Panicked::of(payload.as_ref()));
+            }
+        };
+        self.loader = Some(loader);
+        Ok(answers.into_iter().map(|answer| answer.map_err(Unloaded::ForNow)).collect())
     }
 }
 

@@ -6,14 +6,17 @@
 //! | `lane` | a delivery | a chunk that is loaded, or a dead letter |
 //! | `judge` | an envelope and its job's plan | a judged chunk |
 //! | `assignment` | what happens to deliveries | how far a partition may be committed |
+//! | `custody` | a holder that ended without a word | chunks that are tried alone, and quarantined once they have killed three |
 //!
 //! A delivery counts as finished only when its fate is on disk: its transaction committed, its dead letter
 //! acknowledged. Whatever is given up on the way comes again, and the ledger knows it.
 
 mod ages;
 mod assignment;
+mod attempts;
 mod budget;
 mod consumer;
+mod custody;
 mod dead_letters;
 mod judge;
 mod lane;
@@ -23,8 +26,11 @@ mod message;
 mod plans;
 mod pool;
 mod proof;
+mod quarantine;
 mod ready;
 mod rebalance;
+mod strike;
+mod suspicion;
 mod watch;
 
 use std::sync::Arc;
@@ -42,14 +48,17 @@ use crate::settings::Settings;
 use crate::shutdown::{self, Shutdown};
 use crate::telemetry::Health;
 use crate::{postgres, topics};
+use attempts::Attempts;
 use consumer::Intake;
+use custody::Custody;
 use dead_letters::DeadLetters;
 use judge::Buffers;
-use lane::{Delivered, LaneWorks};
+use lane::{Delivered, LaneWorks, Shared};
 use loaders::Loaders;
 use plans::Plans;
 use pool::Pool;
 use proof::Ledger;
+use quarantine::Quarantine;
 use watch::Watched;
 
 /// How long connections to Postgres may take to close.
@@ -67,6 +76,8 @@ pub enum ValidateError {
     Kafka(#[from] rdkafka::error::KafkaError),
     #[error("worker threads cannot be started: {0}")]
     Threads(String),
+    #[error("the system gives no random numbers: {0}")]
+    Random(#[from] getrandom::Error),
     /// A defect of this program. Nothing is lost: another start goes on where the offsets stand.
     #[error("a part of the validator broke down ({0}); start it again: it goes on where it stood")]
     Broken(String),
@@ -79,26 +90,28 @@ pub async fn run(settings: Settings, mut shutdown: Shutdown, health: Arc<Health>
     let pool = postgres::pool(&settings.postgres, "fabric validate")?;
     let Some(partitions) = ready::wait(&settings, &pool, &mut shutdown, &health).await else { return Ok(()) };
 
-    let dead_letters = Arc::new(DeadLetters::new(&settings, pool.clone())?);
     let service = ServicePool::watched(pool.clone());
-    let plans = Arc::new(Plans::new(Arc::clone(&service), &settings.postgres));
-    let buffers = Arc::new(Buffers::default());
+    let runtime = tokio::runtime::Handle::current();
+    let custody = Arc::new(Custody::new(Arc::clone(&service), &settings.postgres, runtime.clone())?);
+    let shared = Arc::new(Shared {
+        buffers: Buffers::default(),
+        plans: Plans::new(Arc::clone(&service), &settings.postgres),
+        dead_letters: DeadLetters::new(&settings, pool.clone())?,
+        attempts: Attempts::new(Arc::clone(&custody)),
+        quarantine: Quarantine { pool: pool.clone(), postgres: settings.postgres.clone() },
+        tally: Arc::new(Tally::default()),
+    });
     let gates = Arc::new(Gates::default());
-    let tally = Arc::new(Tally::default());
-    let works = |lane| {
-        let loaders = loaders(&settings, lane, Arc::clone(&gates), pool.clone());
-        let shared = (Arc::clone(&plans), Arc::clone(&dead_letters), Arc::clone(&buffers), Arc::clone(&tally));
-        works(&settings, lane, loaders, shared).map(Arc::new)
-    };
+    let works = |lane| works(&settings, lane, loaders(&settings, lane, gates.clone(), pool.clone()), shared.clone());
     let works = [works(Lane::Normal)?, works(Lane::High)?];
 
     let (deliver, delivered) = mpsc::unbounded_channel();
     let (trigger, stop) = shutdown::channel();
-    let runtime = tokio::runtime::Handle::current();
-    let ledger = Ledger { pool: Arc::clone(&service), postgres: settings.postgres.clone(), runtime };
+    let ledger = Ledger { pool: Arc::clone(&service), postgres: settings.postgres.clone(), runtime, custody };
     let watched = Watched::new();
     let watching = watch::run(Arc::clone(&watched), service, settings.clone(), Arc::clone(&health));
     let watching = tokio::spawn(watching);
+    let tally = Arc::clone(&shared.tally);
     let intake =
         Intake { settings, shutdown: stop, ledger, deliver, partitions, watched, health, tally: Arc::clone(&tally) };
     let thread = std::thread::Builder::new()
@@ -163,15 +176,15 @@ fn works(
     settings: &Settings,
     lane: Lane,
     loaders: Loaders,
-    (plans, dead_letters, buffers, tally): (Arc<Plans>, Arc<DeadLetters>, Arc<Buffers>, Arc<Tally>),
-) -> Result<LaneWorks, ValidateError> {
+    shared: Arc<Shared>,
+) -> Result<Arc<LaneWorks>, ValidateError> {
     let validate = &settings.validate;
     let (workers, thread_name) = match lane {
         Lane::Normal => (validate.workers, "judge"),
         Lane::High => (validate.high_workers, "judge-high"),
     };
     let pool = Pool::new(thread_name, workers).map_err(|error| ValidateError::Threads(error.to_string()))?;
-    Ok(LaneWorks { pool, loaders, buffers, plans, dead_letters, tally })
+    Ok(Arc::new(LaneWorks { pool, loaders, shared }))
 }
 
 fn loaders(settings: &Settings, lane: Lane, gates: Arc<Gates>, pool: PgPool) -> Loaders {

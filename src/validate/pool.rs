@@ -1,5 +1,6 @@
 //! Worker threads that take work from one queue; a panic costs one chunk one try, not the process.
 
+use std::any::Any;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::thread;
 use std::time::Instant;
@@ -21,9 +22,18 @@ pub struct Pool {
 }
 
 /// The work panicked.
-#[derive(Debug, thiserror::Error)]
+#[derive(Debug, Clone, thiserror::Error)]
 #[error("{0}")]
 pub struct Panicked(String);
+
+impl Panicked {
+    /// Of what the panic carries, without what it may quote.
+    pub fn of(payload: &(dyn Any + Send)) -> Self {
+        let text = payload.downcast_ref::<String>().map(String::as_str);
+        let text = text.or_else(|| payload.downcast_ref::<&str>().copied());
+        Self(text.map_or("a panic without words".to_owned(), without_values))
+    }
+}
 
 impl Pool {
     /// `name` shows in thread lists.
@@ -51,16 +61,10 @@ impl Pool {
         let _ = self.queue.send(Box::new(work));
         match told.await {
             Ok(Ok(value)) => Ok(value),
-            Ok(Err(payload)) => Err(Panicked(words_of(payload.as_ref()))),
+            Ok(Err(payload)) => Err(Panicked::of(payload.as_ref())),
             Err(_) => Err(Panicked("the worker is gone".into())),
         }
     }
-}
-
-fn words_of(payload: &(dyn std::any::Any + Send)) -> String {
-    let text = payload.downcast_ref::<String>().map(String::as_str);
-    let text = text.or_else(|| payload.downcast_ref::<&str>().copied());
-    text.map_or("a panic without words".to_owned(), without_values)
 }
 
 #[cfg(test)]

@@ -9,6 +9,7 @@ use tokio::runtime::Handle;
 use tracing::{error, warn};
 
 use super::assignment::{Assignment, Standing};
+use super::custody::Custody;
 use crate::chunk::{ChunkId, JobId, Seq};
 use crate::jobs;
 use crate::postgres::{self, ServicePool};
@@ -46,11 +47,27 @@ pub struct Ledger {
     pub pool: Arc<ServicePool>,
     pub postgres: PostgresSettings,
     pub runtime: Handle,
+    pub custody: Arc<Custody>,
 }
 
 impl Ledger {
-    /// Opens the partition once the chunk's ledger row is found; refuses it, loudly, while it is not.
-    pub fn prove(&self, chunk: ChunkId, assignment: Arc<Assignment>) {
+    /// Puts down that the partitions are held, and opens them: where the last commit of one names a chunk, once that
+    /// one's ledger row is found; it is refused, loudly, while it is not.
+    pub fn open(&self, added: Vec<(Arc<Assignment>, Option<ChunkId>)>) {
+        let ledger = self.clone();
+        self.runtime.spawn(async move {
+            let partitions: Vec<_> = added.iter().map(|(assignment, _)| Arc::clone(assignment)).collect();
+            ledger.custody.begin(&partitions).await;
+            for (assignment, named) in added {
+                match named {
+                    None => assignment.set_standing(Standing::Open),
+                    Some(chunk) => ledger.prove(chunk, assignment),
+                }
+            }
+        });
+    }
+
+    fn prove(&self, chunk: ChunkId, assignment: Arc<Assignment>) {
         let ledger = self.clone();
         self.runtime.spawn(async move { ledger.proven(chunk, &assignment).await });
     }

@@ -4,6 +4,7 @@ use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Output, Stdio};
 use std::time::{Duration, Instant};
 
+use fabric::settings::{KafkaSettings, Settings};
 use nix::sys::signal::{Signal, kill};
 use nix::unistd::Pid;
 use rdkafka::admin::{AdminClient, AdminOptions};
@@ -95,6 +96,11 @@ impl Installation {
         let mut command = self.fabric(arguments);
         command.envs(environment.iter().copied());
         Process::start(command, self.folder.path())
+    }
+
+    /// For clients of a test itself.
+    pub fn kafka(&self) -> KafkaSettings {
+        KafkaSettings { brokers: brokers(), prefix: self.prefix.clone(), ..Settings::default().kafka }
     }
 
     pub fn validator(&self) -> Process {
@@ -216,6 +222,10 @@ impl Process {
         let log = self.log();
         assert_eq!(code, Some(0), "{log}");
         log
+    }
+
+    pub fn has_ended(&mut self) -> bool {
+        self.child.try_wait().unwrap().is_some()
     }
 
     /// Waits for its end; answers the exit code.

@@ -4,6 +4,7 @@
 mod cancelling;
 mod ingest;
 mod postgres;
+mod quarantine;
 mod validators;
 
 use crate::accounting::{Account, account};

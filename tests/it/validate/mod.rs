@@ -1,7 +1,7 @@
 //! Validators on a real Kafka and Postgres.
 
 mod blocked;
-mod dead_letters;
+pub mod dead_letters;
 mod ending;
 mod forged;
 mod gap;

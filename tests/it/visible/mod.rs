@@ -1,6 +1,6 @@
 //! What an operator sees of a running process: health, metrics, logs.
 
-mod asked;
+pub mod asked;
 mod health;
 mod logs;
 mod metrics;

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use fabric::chunk::{Delivery, JobId};
+use fabric::chunk::JobId;
 use fabric::jobs::{self, Cause, JobDetail, OwedChunk};
 use fabric::report::{self, figures};
 use fabric::settings::parse_duration;
@@ -101,13 +101,11 @@ fn steps(detail: &JobDetail, zone: &TimeZone) -> String {
         });
         line("not loaded", ranges.collect::<Vec<_>>().join(", "));
     }
-    for OwedChunk { seq, delivery, cause, reason } in &detail.owed {
+    for OwedChunk { seq, cause, reason, .. } in &detail.owed {
         match cause {
             Cause::Target => line("owed", format!("chunk {seq}: {reason}")),
-            Cause::Worker => {
-                let Delivery { topic, partition, offset } = delivery;
-                line("quarantined", format!("chunk {seq}, {topic} partition {partition} offset {offset}: {reason}"));
-            }
+            // It names the chunk and where it is.
+            Cause::Worker => line("quarantined", reason.clone()),
         }
     }
     for (at, note) in &detail.notes {
