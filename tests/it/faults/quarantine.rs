@@ -185,7 +185,13 @@ async fn panics_cost_the_chunk_alone(how: &str) {
     let page = Page::of(&address(&validator).await);
     assert_eq!(page.figure(r#"fabric_quarantined_chunks_total{feed="card-transactions"}"#), 1.0);
     assert!(page.figure("fabric_panics_total") >= 3.0);
-    validator.terminate();
+    let log = validator.terminate();
+    if how == "panic judged" {
+        let seq = installation.database.number("select seq::bigint from fabric.owed_chunks").await;
+        let named = format!("job {} chunk {seq} (partition ", killer.job);
+        let panics = log.lines().filter(|line| line.contains("a fault of fabric's own"));
+        assert!(panics.filter(|line| line.contains(&named)).count() >= 3, "{log}");
+    }
     killer.is_quarantined_alone(&installation).await;
     killer.is_brought_back(&installation).await;
 }
