@@ -29,11 +29,12 @@ pub struct Database {
 impl Database {
     /// Copies the template on the server that `FABRIC_POSTGRES_URL` names.
     pub async fn new() -> Self {
+        let shared = server_shared().await;
         let template = TEMPLATE.get_or_init(make_template).await;
         let name = format!("fabric_it_{}_{}_{}", unix_time(), std::process::id(), MADE.fetch_add(1, Ordering::Relaxed));
         let mut server = connect_server().await;
         locked(&mut server, &format!("create database {name} template {template}")).await;
-        Self::open(name, Some(server_shared().await))
+        Self::open(name, Some(shared))
     }
 
     /// Like [`Database::new`], for the test that holds the server alone.
@@ -47,9 +48,10 @@ impl Database {
 
     /// An empty database: nothing is migrated.
     pub async fn empty() -> Self {
+        let shared = server_shared().await;
         let name = format!("fabric_it_{}_{}_{}", unix_time(), std::process::id(), MADE.fetch_add(1, Ordering::Relaxed));
         execute(&mut connect_server().await, &format!("create database {name} template template0")).await;
-        Self::open(name, Some(server_shared().await))
+        Self::open(name, Some(shared))
     }
 
     fn open(name: String, server: Option<OwnedRwLockReadGuard<()>>) -> Self {
