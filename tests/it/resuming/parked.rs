@@ -93,6 +93,8 @@ async fn a_parked_job_whose_publisher_is_gone_is_read_to_its_end() {
     waited(&installation, 1, job);
     ingest.kill();
     installation.database.run("update fabric.jobs set lease_until = clock_timestamp()").await;
+    // None is under way any more, to be refused by the target of before and park the job again.
+    installation.until(lane::sent(&lane::normal(&installation)), "select count(*) from fabric.owed_chunks").await;
 
     installation.database.run("grant insert on card_transactions to current_user").await;
     let answer = said(&installation, 0, &["jobs", "resume", &job.to_string()]);
