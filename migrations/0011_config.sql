@@ -6,7 +6,10 @@ alter table fabric.feed_versions
     add column based_on integer,                      -- the active version that its author had before them
     add column message  text,                         -- why
     add column pins     jsonb not null default '{}',  -- {"template": version} of what it extends
-    add column resolved text;                         -- the document with its templates merged in; null: it extends none
+    add column resolved text,                         -- the document with its templates merged in; null: it extends none
+    -- `approval: required`: somebody else than its author makes it the active one.
+    add column approval boolean not null default false;
+comment on column fabric.feed_versions.sha256 is 'of resolved, where it is not null, else of document';
 
 alter table fabric.feeds
     add column revision   bigint not null default nextval('fabric.config_revisions'),
@@ -94,6 +97,55 @@ end
 $$;
 create trigger append_only before update or delete or truncate on fabric.audit_log
     for each statement execute function fabric.audit_log_is_append_only();
+
+-- Versions that somebody other than their author has approved.
+create table fabric.feed_approvals (
+    feed        text        not null,
+    version     integer     not null,
+    approved_by text        not null default session_user,
+    approved_at timestamptz not null default clock_timestamp(),
+    primary key (feed, version),
+    foreign key (feed, version) references fabric.feed_versions
+);
+
+-- Whether a version waits for an approval: it asks for one, or the active version does (else an edit that leaves
+-- `approval: required` out would need none).
+create function fabric.awaits_approval(a_feed text, a_version integer) returns boolean language sql stable as $$
+    select not exists (select from fabric.feed_approvals a where (a.feed, a.version) = (a_feed, a_version))
+       and exists (select from fabric.feed_versions v
+                     left join fabric.feeds f on f.feed = v.feed
+                    where v.feed = a_feed and v.approval and v.version in (a_version, f.active_version)
+                      and f.active_version is distinct from a_version)
+$$;
+
+-- Approves a version in the name of whoever is logged in, and never of its author. It runs with its owner's rights, so
+-- that people need none on the table of approvals.
+create function fabric.approve_feed(a_feed text, a_version integer, a_message text) returns void
+    language plpgsql security definer set search_path = fabric, pg_temp as $$
+begin
+    if session_user = (select v.applied_by from fabric.feed_versions v where (v.feed, v.version) = (a_feed, a_version))
+    then
+        raise exception 'feed % v% needs another person than its author %', a_feed, a_version, session_user
+            using errcode = 'FB001';
+    end if;
+    insert into fabric.feed_approvals (feed, version) values (a_feed, a_version);
+    insert into fabric.audit_log (action, kind, name, after, message)
+    values ('approve', 'feed', a_feed, a_version, a_message);
+end
+$$;
+
+-- Holds whoever writes the pointer to the approval, by whatever way.
+create function fabric.activation_is_approved() returns trigger language plpgsql
+    security definer set search_path = fabric, pg_temp as $$
+begin
+    if fabric.awaits_approval(new.feed, new.active_version) then
+        raise exception 'feed % v% is not approved', new.feed, new.active_version using errcode = 'FB001';
+    end if;
+    return new;
+end
+$$;
+create trigger approved before insert or update of active_version on fabric.feeds
+    for each row execute function fabric.activation_is_approved();
 
 -- What is active, of every kind: what the config topic says, and what a process that cannot follow it reads.
 create view fabric.config_current as

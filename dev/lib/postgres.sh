@@ -95,6 +95,12 @@ END
 # Role and database, once. The role is an ordinary one, as in production; tests make databases of their own, and an
 # operator may end a backend that hangs.
 postgres_role() {
+  local person
+  # People of tests: they may do what a test grants them in its own database.
+  for person in fabric_anna fabric_ben; do
+    [[ $(sql postgres "select count(*) from pg_roles where rolname = '$person'") == 1 ]] ||
+      sql postgres "create role $person login"
+  done
   [[ $(sql postgres "select count(*) from pg_database where datname = 'fabric'") == 0 ]] || return 0
   [[ $(sql postgres "select count(*) from pg_roles where rolname = 'fabric'") == 1 ]] ||
     sql postgres 'create role fabric login createdb' 'grant pg_signal_backend, pg_read_all_stats to fabric'

@@ -31,6 +31,7 @@ fn feed(kinds: &[FieldType]) -> Feed {
         primary_key: Vec::new(),
         unique_keys: Vec::new(),
         on_empty: OnEmpty::Ok,
+        approval: None,
         thresholds: Vec::new(),
         target: Target { schema: "public".to_owned(), table: "rows".to_owned(), mode: TargetMode::Append },
     }

@@ -6,8 +6,8 @@ use schemars::JsonSchema;
 
 use super::decode::{Decode, Keys, Word, Written, entries};
 use super::fault::Findings;
-use super::model::{OnEmpty, Severity, TargetMode, ThresholdAction};
-use super::node::{Node, Value};
+use super::model::{Approval, OnEmpty, Severity, TargetMode, ThresholdAction};
+use super::node::Node;
 
 /// Defines a map: a struct with one optional member per key, its decoder, and its schema.
 macro_rules! document {
@@ -48,11 +48,7 @@ macro_rules! document {
 
 /// The name that a map gives itself: faults about its options begin with it.
 fn label(node: &Node) -> Option<&str> {
-    let Value::Map(entries) = &node.value else { return None };
-    match &entries.iter().find(|entry| entry.key == "name")?.node.value {
-        Value::Scalar { text, .. } => Some(text),
-        _ => None,
-    }
+    node.text("name")
 }
 
 /// Defines how the words of a closed set are written.
@@ -93,6 +89,7 @@ pub(super) enum Encoding {
 
 words! { Format { "delimited" => Delimited } later ["fixed-width", "json-lines"] }
 words! { Encoding { "utf-8" => Utf8 } later [] }
+words! { Approval { "required" => Required } later [] }
 words! { OnEmpty { "ok" => Ok, "warn" => Warn, "fail" => Fail } later [] }
 words! { Severity { "error" => Error, "warn" => Warn } later [] }
 words! { ThresholdAction { "stop" => Stop, "alert" => Alert, "continue" => Continue } later ["rollback"] }
@@ -132,10 +129,14 @@ document! {
         "owner" owner: Written<String>,
         /// How confidential the feed's data is, in your own words.
         "classification" classification: Written<String>,
-        /// How the bytes of a file become records.
+        /// Templates whose parts this feed takes over: later ones win over earlier ones, the feed wins over all.
+        "extends" extends: Written<Vec<Written<String>>>,
+        /// `required`: somebody other than its author makes a version of the feed the active one.
+        "approval" approval: Written<Approval>,
+        /// How the bytes of a file become records; needed here or in a template.
         #[schemars(required)]
         "layout" layout: LayoutDocument,
-        /// The fields of a record, in the order of the file where it has no header.
+        /// The fields of a record, in the order of the file where it has no header; needed here or in a template.
         #[schemars(required, length(min = 1))]
         "fields" fields: Written<Vec<FieldDocument>>,
         /// Fields whose values together name a record: the target gets a primary key.

@@ -5,6 +5,8 @@ use std::fmt;
 /// One thing that is wrong with a definition.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Fault {
+    /// The file's name as the user gave it, or the template that the fault stands in.
+    pub source_name: String,
     /// From 1.
     pub line: usize,
     /// From 1, in characters.
@@ -13,38 +15,42 @@ pub struct Fault {
     pub message: String,
 }
 
-/// All faults of one definition, in the order of their lines.
+/// All faults of one definition, in the order of their lines; those of templates that it extends come after its own.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub struct Faults {
-    /// The file's name as the user gave it.
-    pub source_name: String,
     pub faults: Vec<Fault>,
 }
 
 impl fmt::Display for Faults {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         for fault in &self.faults {
-            writeln!(f, "{}:{}:{}  {}", self.source_name, fault.line, fault.column, fault.message)?;
+            writeln!(f, "{}:{}:{}  {}", fault.source_name, fault.line, fault.column, fault.message)?;
         }
         Ok(())
     }
 }
 
+/// A document among those that are merged; 0 is the one that extends the others.
+pub(super) type SourceIndex = usize;
+
 /// Where a key or a value begins; both from 1, columns in characters.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub(super) struct Place {
+    pub source: SourceIndex,
     pub line: usize,
     pub column: usize,
 }
 
 impl Place {
-    pub(super) const START: Self = Self { line: 1, column: 1 };
+    pub(super) const fn start(source: SourceIndex) -> Self {
+        Self { source, line: 1, column: 1 }
+    }
 }
 
 /// The faults found so far, and what is being looked at.
 #[derive(Debug, Default)]
 pub(super) struct Findings {
-    faults: Vec<Fault>,
+    faults: Vec<(Place, String)>,
     /// The words before the message: `amount`, `layout.header`.
     about: Vec<String>,
 }
@@ -56,7 +62,7 @@ impl Findings {
             text.push_str(": ");
         }
         text.push_str(message.as_ref());
-        self.faults.push(Fault { line: at.line, column: at.column, message: text });
+        self.faults.push((at, text));
     }
 
     /// Faults that `look` finds begin with `key`, after what they begin with already.
@@ -76,13 +82,29 @@ impl Findings {
         seen
     }
 
-    /// `checked` where nothing was found, else every fault in the order of the text.
-    pub(super) fn conclude<T>(mut self, source_name: &str, checked: Option<T>) -> Result<T, Faults> {
-        self.faults.sort_by_key(|fault| (fault.line, fault.column));
+    /// Whether anything was found.
+    pub(super) fn is_empty(&self) -> bool {
+        self.faults.is_empty()
+    }
+
+    /// Takes over what was found in one document, and drops the rest.
+    pub(super) fn take_of(&mut self, source: SourceIndex, other: Self) {
+        self.faults.extend(other.faults.into_iter().filter(|(at, _)| at.source == source));
+    }
+
+    /// `checked` where nothing was found, else every fault in the order of the text. `sources` are the documents' names.
+    pub(super) fn conclude<T>(mut self, sources: &[&str], checked: Option<T>) -> Result<T, Faults> {
+        self.faults.sort();
         self.faults.dedup();
+        let fault = |(at, message): (Place, String)| Fault {
+            source_name: sources.get(at.source).copied().unwrap_or_default().to_owned(),
+            line: at.line,
+            column: at.column,
+            message,
+        };
         match checked {
             Some(value) if self.faults.is_empty() => Ok(value),
-            _ => Err(Faults { source_name: source_name.to_owned(), faults: self.faults }),
+            _ => Err(Faults { faults: self.faults.into_iter().map(fault).collect() }),
         }
     }
 }

@@ -4,11 +4,12 @@
 //! refused with every fault at once ([`Faults`]), each with its line, its column and the nearest word that exists.
 //!
 //! The way of a definition: text → `node` (a tree that knows its places) → `document` (as written, right in shape)
-//! → `check` → [`Feed`].
+//! → `check` → [`Feed`]. Where it extends templates, `extend` lays their trees under its own before `document`.
 
 mod check;
 mod decode;
 mod document;
+mod extend;
 mod fault;
 mod model;
 mod node;
@@ -19,23 +20,16 @@ mod words;
 mod tests;
 
 pub use check::{TIME_WORDS, TimePart, whole_value, zone};
+pub use extend::{Resolved, TemplateText, Templates, check_template, extended_by, resolve, template_name};
 pub use fault::{Fault, Faults};
 pub use model::*;
 pub use schema::json_schema;
 
-use decode::Decode;
-use document::FeedDocument;
-use fault::Findings;
-
-/// Parses and checks one feed definition. `source_name` stands in the faults.
+/// Parses and checks one feed definition that extends no templates. `source_name` stands in the faults.
 ///
 /// # Errors
 ///
 /// Everything that is wrong with the definition, in the order of its lines; never an empty list.
 pub fn parse(source_name: &str, text: &str) -> Result<Feed, Faults> {
-    let mut findings = Findings::default();
-    let checked = node::read(text, &mut findings)
-        .and_then(|node| FeedDocument::decode(&node, &mut findings))
-        .and_then(|written| check::feed(&written, &mut findings));
-    findings.conclude(source_name, checked)
+    resolve(source_name, text, &Templates::new()).map(|resolved| resolved.feed)
 }

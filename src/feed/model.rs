@@ -16,6 +16,8 @@ pub struct Feed {
     /// Each a list of indices into `fields`.
     pub unique_keys: Vec<Vec<usize>>,
     pub on_empty: OnEmpty,
+    /// `None`: whoever applies a version makes it the active one.
+    pub approval: Option<Approval>,
     /// As written; the default threshold ([`Threshold::default_stop`]) is added where no `stop` is written.
     pub thresholds: Vec<Threshold>,
     pub target: Target,
@@ -172,6 +174,13 @@ pub struct Bound {
 pub enum Severity {
     Error,
     Warn,
+}
+
+/// Who may make a version of the feed the active one.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Approval {
+    /// Somebody other than its author.
+    Required,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]

@@ -6,20 +6,20 @@
 
 use granit_parser::{Event, Marker, Parser, ScalarStyle, ScanError, Span, StrInput};
 
-use super::fault::{Findings, Place};
+use super::fault::{Findings, Place, SourceIndex};
 
 /// Bytes of a definition at most. The largest real ones (some thousand fields) have a tenth of this.
 const MAX_BYTES: usize = 1 << 20;
 /// Lists and maps inside each other at most; the language needs 5.
 const MAX_DEPTH: usize = 32;
 
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 pub(super) struct Node {
     pub at: Place,
     pub value: Value,
 }
 
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 pub(super) enum Value {
     Scalar {
         text: String,
@@ -39,11 +39,29 @@ pub(super) enum Quoting {
     Quoted,
 }
 
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 pub(super) struct Entry {
     pub key: String,
     pub key_at: Place,
     pub node: Node,
+}
+
+impl Node {
+    /// What stands under `key`, where this is a map that has it.
+    pub(super) fn get(&self, key: &str) -> Option<&Entry> {
+        match &self.value {
+            Value::Map(entries) => entries.iter().find(|entry| entry.key == key),
+            _ => None,
+        }
+    }
+
+    /// The text under `key`.
+    pub(super) fn text(&self, key: &str) -> Option<&str> {
+        match &self.get(key)?.node.value {
+            Value::Scalar { text, .. } => Some(text),
+            _ => None,
+        }
+    }
 }
 
 impl Value {
@@ -74,10 +92,10 @@ pub(super) fn shortened(text: &str) -> String {
 }
 
 /// The one document in `text`. `None` where it cannot be read at all; the reason is among the findings.
-pub(super) fn read(text: &str, findings: &mut Findings) -> Option<Node> {
+pub(super) fn read(text: &str, source: SourceIndex, findings: &mut Findings) -> Option<Node> {
     if text.len() > MAX_BYTES {
         let message = format!("the definition has {} bytes; expected at most {MAX_BYTES}", text.len());
-        findings.add(Place::START, message);
+        findings.add(Place::start(source), message);
         return None;
     }
     let options = granit_parser::options! {
@@ -87,22 +105,23 @@ pub(super) fn read(text: &str, findings: &mut Findings) -> Option<Node> {
         flow_nesting_limit: MAX_DEPTH,
         block_nesting_limit: MAX_DEPTH,
     };
-    let mut reader = Reader { parser: Parser::new_from_str_with_options(text, options), findings };
+    let mut reader = Reader { parser: Parser::new_from_str_with_options(text, options), source, findings };
     match reader.document() {
         Ok(node) => node,
         Err(error) => {
-            findings.add(place(error.marker()), format!("this is not YAML: {}", error.info()));
+            findings.add(place(source, error.marker()), format!("this is not YAML: {}", error.info()));
             None
         }
     }
 }
 
-fn place(marker: &Marker) -> Place {
-    Place { line: marker.line(), column: marker.col() + 1 }
+fn place(source: SourceIndex, marker: &Marker) -> Place {
+    Place { source, line: marker.line(), column: marker.col() + 1 }
 }
 
 struct Reader<'t, 'f> {
     parser: Parser<'t, StrInput<'t>>,
+    source: SourceIndex,
     findings: &'f mut Findings,
 }
 
@@ -114,8 +133,8 @@ impl<'t> Reader<'t, '_> {
                 Event::StreamStart | Event::DocumentEnd => {}
                 Event::StreamEnd => break,
                 Event::DocumentStart(..) if root.is_some() => {
-                    let message = "a second document begins here; expected one feed in a file";
-                    self.findings.add(place(&span.start), message);
+                    let message = "a second document begins here; expected one in a file";
+                    self.findings.add(place(self.source, &span.start), message);
                     return Ok(root);
                 }
                 Event::DocumentStart(..) => {}
@@ -123,8 +142,8 @@ impl<'t> Reader<'t, '_> {
             }
         }
         if root.as_ref().is_none_or(|node| node.value.is_null()) {
-            self.findings
-                .add(Place::START, "there is nothing here; expected a feed definition, beginning with `feed:`");
+            let message = "there is nothing here; expected a feed definition, beginning with `feed:`";
+            self.findings.add(Place::start(self.source), message);
             return Ok(None);
         }
         Ok(root)
@@ -136,7 +155,7 @@ impl<'t> Reader<'t, '_> {
 
     /// The node that `event` begins, read to its end. Recursion is bounded by [`MAX_DEPTH`].
     fn node(&mut self, event: Event<'t>, span: Span) -> Result<Node, ScanError> {
-        let at = place(&span.start);
+        let at = place(self.source, &span.start);
         self.refuse_decorations(&event, at);
         let value = match event {
             Event::Scalar(text, style, ..) => {

@@ -10,8 +10,26 @@ pub fn json_schema() -> Value {
     let mut schema = schemars::schema_for!(FeedDocument).to_value();
     refuse_null(&mut schema);
     schema["title"] = json!("fabric feed definition");
+    // A feed that extends templates may leave to them what it would have to say itself.
+    let layout = taken(&mut schema["properties"]["layout"]);
+    let field = taken(&mut schema["$defs"]["FieldDocument"]);
+    schema["required"] = json!(["feed"]);
+    schema["if"] = json!({ "required": ["extends"] });
+    schema["else"] = json!({
+        "required": ["layout", "fields"],
+        "properties": {
+            "layout": { "required": layout },
+            "fields": { "items": { "required": field } },
+        },
+    });
+    schema["$defs"]["FieldDocument"]["required"] = json!(["name"]);
     schema["$defs"]["FieldDocument"]["allOf"] = TypeName::ALL.into_iter().map(options_of).collect();
     schema
+}
+
+/// What a map requires, which it requires no more.
+fn taken(map: &mut Value) -> Value {
+    map.as_object_mut().and_then(|map| map.remove("required")).unwrap_or_else(|| json!([]))
 }
 
 /// An option that is not needed is left out; it is never `null`, which schemars offers for every `Option`.

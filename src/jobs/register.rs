@@ -269,7 +269,8 @@ async fn insert(
                  cutter_version, chunk_bytes, record_bytes, lease_until, publisher)
          select f.feed, f.active_version, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13,
                 clock_timestamp() + $14 * interval '1 second', $15
-           from fabric.feeds f where f.feed = $1 and f.active_version = $2 for share
+           from fabric.feeds f where f.feed = $1 and f.active_version = $2 and f.retired_at is null
+            for share
          returning job_id",
     )
     .bind(&new.feed)

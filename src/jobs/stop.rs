@@ -11,6 +11,7 @@ use sqlx::{Connection as _, PgConnection, PgPool};
 use super::change::ChangeError;
 use super::moves::{Reason, lock_row, make_move};
 use crate::chunk::JobId;
+use crate::config::audit;
 use crate::ledger::{JobState, Move};
 
 /// A loader's transaction this old has had its time: chunks load in well under a second.
@@ -57,7 +58,12 @@ async fn begin_stopping(connection: &mut PgConnection, job: JobId, reason: &str)
         reason => format!("cancelled by {user}: {reason}"),
     };
     let moved = make_move(&mut transaction, job, Move::Cancel, Reason::Because(&text)).await?;
-    let state = moved.map_err(|refused| ChangeError::NotAllowed { job, state: refused.from, verb: "cancelled" })?;
+    let moved = moved.map_err(|refused| ChangeError::NotAllowed { job, state: refused.from, verb: "cancelled" })?;
+    if moved != state {
+        let message = (!reason.is_empty()).then_some(reason);
+        audit(&mut transaction, "cancel", "job", &job.to_string(), None, None, message).await?;
+    }
+    let state = moved;
     transaction.commit().await?;
     Ok(state)
 }

@@ -21,7 +21,7 @@ pub use evict::{Evicted, LOADER_NAME, evict_blockers};
 pub use faults::{FaultClass, Site, classify};
 pub use gate::{Aside, Entry, Gates, Pass, Standing};
 pub use loader::{LoadError, Loader};
-pub use target::{TargetError, check_target, ensure_target, probe_target};
+pub use target::{TargetChange, TargetError, check_target, ensure_target, prepare_target, probe_target};
 
 use crate::chunk::{Chunk, ChunkId, Delivery, JobId, Origin, TokenHash};
 use crate::config::FeedVersion;

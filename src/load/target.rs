@@ -2,10 +2,12 @@
 
 mod check;
 mod create;
+mod migrate;
 mod probe;
 
 use sqlx::{Connection as _, PgConnection};
 
+pub use migrate::{TargetChange, prepare_target};
 pub use probe::probe_target;
 
 use super::sql;

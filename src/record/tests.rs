@@ -101,6 +101,7 @@ fn feed(names: &[&str], header: bool) -> Feed {
         primary_key: Vec::new(),
         unique_keys: Vec::new(),
         on_empty: OnEmpty::Ok,
+        approval: None,
         thresholds: Vec::new(),
         target: Target { schema: "s".to_owned(), table: "t".to_owned(), mode: TargetMode::Append },
     }

@@ -9,6 +9,7 @@ use fabric::check::{self, CheckError, Options, Ruling};
 use fabric::chunk::Limits;
 use fabric::feed::{self, Feed};
 
+use crate::definitions;
 use crate::exit::{Exit, Refused};
 use crate::globals::{Globals, print, print_json};
 use crate::source;
@@ -24,6 +25,9 @@ pub struct Args {
     feed: PathBuf,
     /// The file to judge; - for standard input; .gz and .zst are read by content
     file: PathBuf,
+    /// Templates that the feed extends: files, or folders of them
+    #[arg(long, value_name = "PATH", num_args = 1..)]
+    templates: Vec<PathBuf>,
     /// Write the source bytes of every reject here, unchanged (of a record over the limit: its first bytes)
     #[arg(long, value_name = "FILE")]
     rejects: Option<PathBuf>,
@@ -40,7 +44,7 @@ pub struct Args {
 
 pub fn run(globals: &Globals, args: Args) -> anyhow::Result<Exit> {
     let settings = globals.settings()?;
-    let feed = read_feed(&args.feed)?;
+    let feed = read_feed(&args.feed, &args.templates)?;
     let source = source::open(&args.file)?;
     let options = Options {
         limits: Limits { chunk_bytes: settings.ingest.chunk_bytes, record_bytes: settings.ingest.record_bytes },
@@ -68,10 +72,10 @@ pub fn run(globals: &Globals, args: Args) -> anyhow::Result<Exit> {
 }
 
 /// Reads and checks a definition.
-pub fn read_feed(path: &Path) -> anyhow::Result<Feed> {
-    let text = std::fs::read_to_string(path)
-        .map_err(|error| Refused(format!("the feed definition {} cannot be read: {error}", path.display())))?;
-    Ok(feed::parse(&path.display().to_string(), &text)?)
+fn read_feed(path: &Path, templates: &[PathBuf]) -> anyhow::Result<Feed> {
+    let document =
+        definitions::read_one(path).map_err(|Refused(reason)| Refused(format!("the feed definition {reason}")))?;
+    Ok(feed::resolve(&document.name, &document.text, &definitions::templates(templates)?)?.feed)
 }
 
 /// An output file; never the file that is being read.

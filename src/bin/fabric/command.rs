@@ -4,9 +4,9 @@ use clap::{Parser, Subcommand};
 
 use crate::exit::Exit;
 use crate::globals::Globals;
-use crate::{check, completions, feeds, generate, settings};
 #[cfg(feature = "server")]
-use crate::{doctor, ingest, jobs, migrate, rejects, steward, top, topics, validate};
+use crate::{audit, doctor, ingest, jobs, migrate, rejects, steward, templates, top, topics, validate};
+use crate::{check, completions, feeds, generate, settings};
 
 /// Loads large files of records into Postgres through Kafka: every record checked, counted, and committed exactly once.
 ///
@@ -27,6 +27,10 @@ enum Command {
     #[cfg(feature = "server")]
     Ingest(ingest::Args),
     Feeds(feeds::Args),
+    #[cfg(feature = "server")]
+    Templates(templates::Args),
+    #[cfg(feature = "server")]
+    Audit(audit::Args),
     #[cfg(feature = "server")]
     Jobs(jobs::Args),
     #[cfg(feature = "server")]
@@ -56,6 +60,10 @@ impl Cli {
             #[cfg(feature = "server")]
             Command::Ingest(args) => ingest::run(globals, args),
             Command::Feeds(args) => feeds::run(globals, args),
+            #[cfg(feature = "server")]
+            Command::Templates(args) => templates::run(globals, args),
+            #[cfg(feature = "server")]
+            Command::Audit(args) => audit::run(globals, args),
             #[cfg(feature = "server")]
             Command::Jobs(args) => jobs::run(globals, args),
             #[cfg(feature = "server")]

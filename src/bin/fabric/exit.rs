@@ -79,9 +79,9 @@ fn is_usage(cause: &(dyn std::error::Error + 'static)) -> bool {
 #[cfg(feature = "server")]
 fn asks_for_what_is_not(cause: &(dyn std::error::Error + 'static)) -> bool {
     use fabric::{config::ConfigError, jobs::ChangeError};
-    let of_feed = cause.downcast_ref().is_some_and(|error| matches!(error, ConfigError::NoFeed { .. }));
+    let of_config = cause.downcast_ref().is_some_and(ConfigError::is_usage);
     let of_job = |error: &ChangeError| matches!(error, ChangeError::NoJob(_) | ChangeError::NotAllowed { .. });
-    of_feed || cause.downcast_ref().is_some_and(of_job)
+    of_config || cause.downcast_ref().is_some_and(of_job)
 }
 
 #[cfg(not(feature = "server"))]

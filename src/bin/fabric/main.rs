@@ -3,6 +3,7 @@
 mod check;
 mod command;
 mod completions;
+mod definitions;
 mod exit;
 mod feeds;
 mod generate;
@@ -11,7 +12,11 @@ mod settings;
 mod source;
 
 #[cfg(feature = "server")]
+mod audit;
+#[cfg(feature = "server")]
 mod doctor;
+#[cfg(feature = "server")]
+mod edits;
 #[cfg(feature = "server")]
 mod ingest;
 #[cfg(feature = "server")]
@@ -26,6 +31,8 @@ mod role;
 mod server;
 #[cfg(feature = "server")]
 mod steward;
+#[cfg(feature = "server")]
+mod templates;
 #[cfg(feature = "server")]
 mod top;
 #[cfg(feature = "server")]

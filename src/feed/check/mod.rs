@@ -22,8 +22,6 @@ use super::model::{Feed, FeedName, Field};
 
 /// Of the language, but not of this version of it.
 const LATER: &[&str] = &[
-    "template",
-    "extends",
     "files",
     "rules",
     "controls",
@@ -33,7 +31,6 @@ const LATER: &[&str] = &[
     "expectedBy",
     "deadline",
     "priority",
-    "approval",
     "publish",
     "history",
     "retention",
@@ -47,7 +44,11 @@ const MAX_FIELDS: usize = 1_500;
 
 /// `None` exactly where something is among the findings.
 pub(super) fn feed(written: &FeedDocument, findings: &mut Findings) -> Option<Feed> {
-    written.keys.refuse_others(FeedDocument::WHAT, FeedDocument::KEYS, LATER, findings);
+    if let Some(at) = written.keys.place_of("template") {
+        findings.add(at, "this is a template, not a feed: `fabric templates apply FILE`");
+    }
+    let known = [FeedDocument::KEYS, &["template"]].concat();
+    written.keys.refuse_others(FeedDocument::WHAT, &known, LATER, findings);
     written.keys.require("feed", "feed: card-transactions", findings);
     let name = written.feed.as_ref().and_then(|name| names::feed(name, findings));
     let layout = layout::layout(written, findings);
@@ -64,6 +65,7 @@ pub(super) fn feed(written: &FeedDocument, findings: &mut Findings) -> Option<Fe
         fields: fields?,
         primary_key: keys.primary,
         unique_keys: keys.unique,
+        approval: written.approval.as_ref().map(|word| word.value),
         on_empty: written.on_empty.as_ref().map(|word| word.value).unwrap_or_default(),
         thresholds,
         target: target?,

@@ -71,7 +71,7 @@ pub(super) fn timestamp(
     findings: &mut Findings,
 ) -> Option<(String, Option<String>)> {
     let default = Written {
-        at: timezone.map_or(crate::feed::fault::Place::START, |zone| zone.at),
+        at: timezone.map_or(crate::feed::fault::Place::start(0), |zone| zone.at),
         value: TIMESTAMP_DEFAULT.to_owned(),
     };
     let written = format.unwrap_or(&default);

@@ -66,8 +66,6 @@ fn words_whose_time_has_not_come_are_not_supported_yet() {
     for text in [
         "rules: []",
         "controls: []",
-        "extends: [a]",
-        "template: x",
         "stream: {}",
         "files: []",
         "deadline: x",

@@ -79,6 +79,18 @@ fn printed(feed: &Feed) -> String {
     )
 }
 
+/// The parts of a printed feed: a key with all that stands under it.
+fn parts(text: &str) -> Vec<String> {
+    let mut parts: Vec<String> = Vec::new();
+    for line in text.lines() {
+        match parts.last_mut() {
+            Some(part) if line.starts_with(' ') => part.push_str(&format!("{line}\n")),
+            _ => parts.push(format!("{line}\n")),
+        }
+    }
+    parts
+}
+
 fn kind() -> impl Strategy<Value = (FieldType, Vec<Constraint>)> {
     let lengths = (0_usize..9, 9_usize..99).prop_map(|(least, most)| {
         let pattern = Constraint::Pattern(r"[^\t#]{0,40}".to_owned());
@@ -126,6 +138,7 @@ prop_compose! {
                 missing_values: missing.into_iter().map(str::to_owned).collect(),
             }),
             fields: fields.collect(), primary_key: vec![0], unique_keys: Vec::new(), on_empty: OnEmpty::Ok,
+            approval: None,
             thresholds: vec![Threshold { limit: RejectLimit::Count(rejects), after, action: ThresholdAction::Stop }],
             target: Target { schema: "public".into(), table, mode: TargetMode::Append },
         }
@@ -138,6 +151,29 @@ proptest! {
         let text = printed(&feed);
         let parsed = parse("f", &text).map_err(|faults| TestCaseError::fail(format!("{faults}\n{text}")))?;
         prop_assert_eq!(parsed, feed);
+    }
+
+    /// Each part stands in the template, in the feed, or in both.
+    #[test]
+    fn a_feed_split_over_a_template_resolves_to_itself(feed in feed(), places in any::<[u8; 8]>()) {
+        let text = printed(&feed);
+        let (mut template, mut own) = ("template: t\n".to_owned(), "extends: [t]\n".to_owned());
+        for (part, place) in parts(&text).into_iter().zip(places) {
+            let of_feed = part.starts_with("feed:") || part.starts_with("description:");
+            if !of_feed && place % 3 != 0 {
+                template.push_str(&part);
+            }
+            if of_feed || place % 3 != 1 {
+                own.push_str(&part);
+            }
+        }
+        let stored = TemplateText { source_name: "template t".into(), version: 1, text: template };
+        let resolved = resolve("f", &own, &Templates::from([("t".to_owned(), stored)]));
+        let resolved = resolved.map_err(|faults| TestCaseError::fail(format!("{faults}\n{own}")))?;
+        prop_assert_eq!(&resolved.feed, &feed);
+        let text = resolved.text.unwrap();
+        let again = parse("f", &text).map_err(|faults| TestCaseError::fail(format!("{faults}\n{text}")))?;
+        prop_assert_eq!(again, feed);
     }
 
     #[test]

@@ -27,8 +27,18 @@ fn definition(schema: &Value, name: Option<&str>) -> (Vec<String>, Vec<String>) 
     assert_eq!(map["additionalProperties"], false, "{name:?}");
     let mut keys: Vec<String> = map["properties"].as_object().unwrap().keys().cloned().collect();
     keys.sort();
-    let required =
-        map["required"].as_array().into_iter().flatten().map(|key| key.as_str().unwrap().to_owned()).collect();
+    // Of a feed that extends no template.
+    let alone = &schema["else"];
+    let of_alone = match name {
+        None => &alone["required"],
+        Some("LayoutDocument") => &alone["properties"]["layout"]["required"],
+        Some("FieldDocument") => &alone["properties"]["fields"]["items"]["required"],
+        Some(_) => &Value::Null,
+    };
+    let words = [&map["required"], of_alone].into_iter().filter_map(Value::as_array).flatten();
+    let mut required: Vec<String> = words.map(|key| key.as_str().unwrap().to_owned()).collect();
+    required.sort();
+    required.dedup();
     (keys, required)
 }
 

@@ -62,6 +62,24 @@ pub(super) async fn check(connection: &mut PgConnection, feed: &Feed, table: &Ta
     Err(TargetError::Unfit(format!("{name} cannot take feed {}:\n  {}", feed.name, reasons.join("\n  "))))
 }
 
+/// The statements that add the columns which the table lacks.
+pub(super) async fn missing_columns(
+    connection: &mut PgConnection,
+    feed: &Feed,
+    table: &Table,
+) -> Result<Vec<String>, sqlx::Error> {
+    let columns = columns(connection, table.oid).await?;
+    let wanted = ["_job_id", "_record_no"].map(|name| (name, "bigint".to_owned()));
+    let fields = feed.fields.iter().map(|field| (field.name.as_str(), postgres_type(&field.kind)));
+    let lacks = |name: &str| columns.iter().all(|column| column.name != name);
+    let add = |(name, kind): (&str, String)| add_column(&sql::table(&feed.target), name, &kind);
+    Ok(wanted.into_iter().chain(fields).filter(|(name, _)| lacks(name)).map(add).collect())
+}
+
+fn add_column(table: &str, name: &str, kind: &str) -> String {
+    format!("alter table {table} add column {} {kind}", sql::ident(name))
+}
+
 /// Whether this role may write there: the grants that it lacks.
 pub(super) async fn may_insert(
     connection: &mut PgConnection,

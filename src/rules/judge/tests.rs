@@ -40,6 +40,7 @@ fn feed() -> Feed {
         primary_key: vec![],
         unique_keys: vec![],
         on_empty: OnEmpty::Ok,
+        approval: None,
         thresholds: vec![],
         target: Target { schema: "public".to_owned(), table: "judged".to_owned(), mode: TargetMode::Append },
     }

@@ -2,10 +2,12 @@
 
 use std::path::PathBuf;
 
-use fabric::config::{self, Applied};
-use fabric::feed;
+use fabric::config::{self, Edit};
+use fabric::feed::{self, Templates};
 use fabric::report::figures;
 
+use crate::definitions::{self, Document};
+use crate::edits::{self, EditArgs, TargetArgs};
 use crate::exit::{Exit, Refused};
 use crate::globals::{Globals, print};
 use crate::server;
@@ -13,57 +15,52 @@ use crate::server;
 /// Check feed definitions and make them the versions that new jobs use
 ///
 /// All files are checked before any is applied. The same document twice is the same version, so this can be repeated.
+/// Where a feed says `approval: required`, somebody else has to activate what is applied.
 #[derive(Debug, clap::Args)]
-#[command(after_help = "Example:\n  fabric feeds apply examples/card-transactions.yaml")]
+#[command(
+    after_help = "Example:\n  fabric feeds apply examples/card-transactions.yaml --message \"two more currencies\""
+)]
 pub struct Args {
     /// Feed definitions (YAML)
     #[arg(required = true)]
     files: Vec<PathBuf>,
-}
-
-struct Document {
-    name: String,
-    text: String,
+    #[command(flatten)]
+    edit: EditArgs,
+    #[command(flatten)]
+    target: TargetArgs,
 }
 
 pub fn run(globals: &Globals, args: Args) -> anyhow::Result<Exit> {
-    let documents = read(&args.files)?;
+    edits::one_file_to_base(&args.files, &args.edit)?;
+    let documents = definitions::read(&args.files)?;
+    // Without a server as far as that goes: most mistakes need none.
+    if documents.iter().all(|document| feed::extended_by(&document.text).is_empty()) {
+        refuse_faults(&documents, &Templates::new())?;
+    }
     server::run(globals, async |server| {
+        refuse_faults(&documents, &config::active_templates(&server.pool).await?)?;
+        let edit = Edit { target: args.target.change(), ..args.edit.edit() };
         for document in &documents {
             let load = &server.settings.load;
-            let (feed, applied) = config::apply_feed(&server.pool, &document.name, &document.text, load).await?;
-            print(&match applied {
-                Applied::New { version } => format!("{feed} v{version}  applied\n"),
-                Applied::Unchanged { version } => format!("{feed} v{version}  unchanged\n"),
-            })?;
+            let edited = config::edit_feed(&server.pool, &document.name, &document.text, &edit, load).await?;
+            print(&edits::told("feeds", &edited))?;
         }
         Ok(Exit::Done)
     })
 }
 
-/// Reads and checks them all; every fault of every file is told at once.
-fn read(files: &[PathBuf]) -> anyhow::Result<Vec<Document>> {
-    let mut documents = Vec::new();
+/// Every fault of every file is told at once.
+fn refuse_faults(documents: &[Document], templates: &Templates) -> anyhow::Result<()> {
     let (mut told, mut faults) = (String::new(), 0);
-    for path in files {
-        let name = path.display().to_string();
-        match std::fs::read_to_string(path) {
-            Ok(text) => {
-                if let Err(found) = feed::parse(&name, &text) {
-                    told.push_str(&found.to_string());
-                    faults += found.faults.len() as u64;
-                }
-                documents.push(Document { name, text });
-            }
-            Err(error) => {
-                told.push_str(&format!("{name}  cannot be read: {error}\n"));
-                faults += 1;
-            }
+    for document in documents {
+        if let Err(found) = feed::resolve(&document.name, &document.text, templates) {
+            told.push_str(&found.to_string());
+            faults += found.faults.len() as u64;
         }
     }
     if faults > 0 {
         let count = figures::counted(faults, "error", "errors");
         return Err(Refused(format!("{told}{count}; nothing was applied")).into());
     }
-    Ok(documents)
+    Ok(())
 }

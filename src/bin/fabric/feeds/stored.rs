@@ -25,6 +25,9 @@ pub struct ShowArgs {
     /// Another version than the active one
     #[arg(long, value_name = "N")]
     version: Option<i32>,
+    /// With its templates merged in, and where each line came from
+    #[arg(long)]
+    resolved: bool,
     /// Print JSON
     #[arg(long)]
     json: bool,
@@ -38,7 +41,8 @@ pub fn list(globals: &Globals, args: ListArgs) -> anyhow::Result<Exit> {
             let of = |feed: &config::FeedSummary| {
                 json!({
                     "feed": feed.feed, "activeVersion": feed.active_version, "target": feed.target,
-                    "appliedBy": feed.applied_by, "appliedAt": feed.applied_at,
+                    "appliedBy": feed.applied_by, "appliedAt": feed.applied_at, "retired": feed.retired,
+                    "newestVersion": feed.newest_version,
                 })
             };
             print_json(&feeds.iter().map(of).collect::<Vec<_>>())?;
@@ -51,7 +55,8 @@ pub fn list(globals: &Globals, args: ListArgs) -> anyhow::Result<Exit> {
         let heads = ["feed", "version", "target", "applied", "by"].map(|head| (head, align(head)));
         let row = |feed: config::FeedSummary| {
             let applied = figures::time(feed.applied_at, &zone);
-            vec![feed.feed, format!("v{}", feed.active_version), feed.target, applied, feed.applied_by]
+            let target = if feed.retired { "retired".to_owned() } else { feed.target };
+            vec![feed.feed, format!("v{}", feed.active_version), target, applied, feed.applied_by]
         };
         print(&table("", &heads, &feeds.into_iter().map(row).collect::<Vec<_>>()))?;
         Ok(Exit::Done)
@@ -66,13 +71,17 @@ pub fn show(globals: &Globals, args: ShowArgs) -> anyhow::Result<Exit> {
     server::run(globals, async |server| {
         let found = match args.version {
             Some(version) => config::feed_version(&server.pool, &args.feed, version).await?,
-            None => config::active_feed(&server.pool, &args.feed).await?,
+            None => config::current_feed(&server.pool, &args.feed).await?,
+        };
+        let text = match found.resolved.filter(|_| args.resolved) {
+            Some(resolved) => resolved,
+            None => found.document,
         };
         if args.json {
-            print_json(&json!({ "feed": args.feed, "version": found.version, "document": found.document }))?;
+            print_json(&json!({ "feed": args.feed, "version": found.version, "document": text }))?;
         } else {
             eprintln!("{} v{}", args.feed, found.version);
-            print(&format!("{}\n", found.document.trim_end()))?;
+            print(&format!("{}\n", text.trim_end()))?;
         }
         Ok(Exit::Done)
     })

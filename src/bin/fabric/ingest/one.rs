@@ -219,7 +219,7 @@ fn exit_of_error(error: &IngestError) -> Exit {
         IngestError::Register(
             RegisterError::NoJob(_)
             | RegisterError::NotResumable { .. }
-            | RegisterError::Config(ConfigError::NoFeed { .. }),
+            | RegisterError::Config(ConfigError::NoFeed { .. } | ConfigError::Retired { .. }),
         )
         | IngestError::NoPath { .. }
         | IngestError::SourceGone { .. }

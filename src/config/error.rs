@@ -1,0 +1,71 @@
+//! What can stand in the way of an edit, in words that say what to do next.
+
+use super::change::Kind;
+use crate::feed::Faults;
+
+#[derive(Debug, thiserror::Error)]
+pub enum ConfigError {
+    #[error(transparent)]
+    Faults(#[from] Faults),
+    #[error("{0}")]
+    Target(#[from] crate::load::TargetError),
+    #[error("there is no feed {name}; {hint}")]
+    NoFeed { name: String, hint: String },
+    #[error("there is no template {name}; {hint}")]
+    NoTemplate { name: String, hint: String },
+    /// An edit that is based on a version which is not the active one any more.
+    #[error(
+        "{kind} {name} is at {now}, not at v{based_on} any more; nothing was applied. What changed from v{based_on}:\n\n{difference}\nBring your edit up to it, then apply it with --based-on {current}"
+    )]
+    Moved {
+        kind: Kind,
+        name: String,
+        based_on: i32,
+        current: i32,
+        /// `v4 (alex, 2026-11-24 …)`
+        now: String,
+        /// From `based_on` to the active version.
+        difference: String,
+    },
+    #[error("there is no {kind} {name} yet: nothing can be based on its v{based_on}; leave --based-on out")]
+    NothingToBaseOn { kind: Kind, name: String, based_on: i32 },
+    #[error(
+        "{kind} {name} is retired (by {by}); nothing new begins with it. `fabric {kind}s activate {name} {version}` brings it back"
+    )]
+    Retired { kind: Kind, name: String, version: i32, by: String },
+    #[error("template {name} is extended by {by}: apply those without it, or retire them, first")]
+    Extended { name: String, by: String },
+    #[error(
+        "no other version of {kind} {name} was active before: `fabric {kind}s history {name}` lists them, --to N names one"
+    )]
+    NothingBefore { kind: Kind, name: String },
+    #[error(
+        "feed {name} v{version} needs the approval of somebody other than {author}, who applied it: ask them for `fabric feeds activate {name} {version}`"
+    )]
+    OwnApproval { name: String, version: i32, author: String },
+    #[error(
+        "with template {template} as it would be, feeds that extend it are at fault; nothing was applied\n{faults}"
+    )]
+    Propagation { template: String, faults: String },
+    #[error(transparent)]
+    Postgres(#[from] sqlx::Error),
+}
+
+impl ConfigError {
+    /// Whether the person can put it right by asking otherwise.
+    pub const fn is_usage(&self) -> bool {
+        match self {
+            Self::Faults(_)
+            | Self::NoFeed { .. }
+            | Self::NoTemplate { .. }
+            | Self::Moved { .. }
+            | Self::NothingToBaseOn { .. }
+            | Self::Retired { .. }
+            | Self::Extended { .. }
+            | Self::NothingBefore { .. }
+            | Self::OwnApproval { .. }
+            | Self::Propagation { .. } => true,
+            Self::Target(_) | Self::Postgres(_) => false,
+        }
+    }
+}
