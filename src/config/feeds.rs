@@ -6,16 +6,14 @@ use sqlx::{Connection as _, PgConnection, PgPool, Row as _};
 use super::change::{Action, Kind, set_active};
 use crate::feed::{self, Faults, Feed, FeedName};
 use crate::load::ensure_target;
-use crate::rules::Plan;
 use crate::settings::LoadSettings;
 
-/// One immutable version, compiled.
+/// One immutable version.
 pub struct FeedVersion {
     pub feed: Feed,
     pub version: i32,
     /// The YAML as it was applied.
     pub document: String,
-    pub plan: Plan,
 }
 
 /// What applying a definition did.
@@ -153,8 +151,7 @@ pub async fn feed_version(pool: &PgPool, name: &str, version: i32) -> Result<Fee
 
 fn compile(name: &str, version: i32, document: String) -> Result<FeedVersion, ConfigError> {
     let feed = feed::parse(&format!("feed {name} v{version}"), &document)?;
-    let plan = Plan::compile(&feed);
-    Ok(FeedVersion { feed, version, document, plan })
+    Ok(FeedVersion { feed, version, document })
 }
 
 async fn no_feed(pool: &PgPool, name: &str) -> Result<ConfigError, sqlx::Error> {

@@ -4,7 +4,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Instant;
 
 use crate::chunk::{Delivery, Envelope, Origin};
-use crate::config::FeedVersion;
+use crate::config::PinnedFeed;
 use crate::copy::RowEncoder;
 use crate::load::JudgedChunk;
 use crate::record::{Columns, HeaderFault};
@@ -63,7 +63,7 @@ pub fn held_bytes(judged: &JudgedChunk) -> usize {
 /// that one compares the header before it publishes.
 pub fn judge(
     envelope: Envelope,
-    feed: Arc<FeedVersion>,
+    feed: Arc<PinnedFeed>,
     delivery: Delivery,
     origin: Origin,
     buffers: &Buffers,

@@ -14,7 +14,7 @@ use super::message::ChunkMessage;
 use super::plans::{Found, Plans};
 use super::pool::{Panicked, Pool};
 use crate::chunk::{ChunkId, Delivery, Envelope, EnvelopeError, JobId, Origin, Token};
-use crate::config::FeedVersion;
+use crate::config::PinnedFeed;
 use crate::ingest::COPY_HEADER;
 use crate::ledger::Finish;
 use crate::load::{JudgedChunk, Outcome};
@@ -128,7 +128,7 @@ impl LaneWorks {
     async fn judge(
         &self,
         envelope: Envelope,
-        feed: Arc<FeedVersion>,
+        feed: Arc<PinnedFeed>,
         message: &Arc<ChunkMessage>,
         ticket: &Ticket,
     ) -> Result<JudgedChunk, Stop> {

@@ -3,6 +3,7 @@
 mod accounting;
 mod bad_input;
 mod cli;
+mod config;
 mod database;
 mod doctor;
 mod faults;

@@ -8,6 +8,7 @@ use anyhow::Context as _;
 use fabric::check::{self, CheckError, Options, Ruling};
 use fabric::chunk::Limits;
 use fabric::feed::{self, Feed};
+use fabric::rules::Plan;
 
 use crate::exit::{Exit, Refused};
 use crate::globals::{Globals, print, print_json};
@@ -24,6 +25,9 @@ pub struct Args {
     feed: PathBuf,
     /// The file to judge; - for standard input; .gz and .zst are read by content
     file: PathBuf,
+    /// The folder of the reference sets that the rules look up: NAME.csv each, its first line naming the columns
+    #[arg(long, value_name = "DIR")]
+    references: Option<PathBuf>,
     /// Write the source bytes of every reject here, unchanged (of a record over the limit: its first bytes)
     #[arg(long, value_name = "FILE")]
     rejects: Option<PathBuf>,
@@ -41,6 +45,7 @@ pub struct Args {
 pub fn run(globals: &Globals, args: Args) -> anyhow::Result<Exit> {
     let settings = globals.settings()?;
     let feed = read_feed(&args.feed)?;
+    let plan = plan(&feed, args.references.as_deref())?;
     let source = source::open(&args.file)?;
     let options = Options {
         limits: Limits { chunk_bytes: settings.ingest.chunk_bytes, record_bytes: settings.ingest.record_bytes },
@@ -49,7 +54,7 @@ pub fn run(globals: &Globals, args: Args) -> anyhow::Result<Exit> {
         rejects: args.rejects.as_deref().map(|path| create(path, &args.file)).transpose()?,
         accepted: args.accepted.as_deref().map(|path| create(path, &args.file)).transpose()?,
     };
-    let result = match check::run(&feed, &args.file.display().to_string(), source, options) {
+    let result = match check::run(&feed, &plan, &args.file.display().to_string(), source, options) {
         Err(CheckError::Source(error)) if error.is_the_datas_doing() => {
             eprintln!("would not load: {error}");
             return Ok(Exit::Data);
@@ -65,6 +70,11 @@ pub fn run(globals: &Globals, args: Args) -> anyhow::Result<Exit> {
         Ruling::Passed { .. } => Exit::Done,
         Ruling::Refused { .. } => Exit::Data,
     })
+}
+
+fn plan(feed: &Feed, references: Option<&Path>) -> anyhow::Result<Plan> {
+    let sets = check::read_sets(feed, references).map_err(|error| Refused(error.to_string()))?;
+    Ok(Plan::compile(feed, &sets).map_err(|fault| Refused(fault.to_string()))?)
 }
 
 /// Reads and checks a definition.

@@ -6,7 +6,7 @@ use crate::exit::Exit;
 use crate::globals::Globals;
 use crate::{check, completions, feeds, generate, settings};
 #[cfg(feature = "server")]
-use crate::{doctor, ingest, jobs, migrate, rejects, steward, top, topics, validate};
+use crate::{doctor, ingest, jobs, migrate, references, rejects, steward, top, topics, validate};
 
 /// Loads large files of records into Postgres through Kafka: every record checked, counted, and committed exactly once.
 ///
@@ -27,6 +27,8 @@ enum Command {
     #[cfg(feature = "server")]
     Ingest(ingest::Args),
     Feeds(feeds::Args),
+    #[cfg(feature = "server")]
+    References(references::Args),
     #[cfg(feature = "server")]
     Jobs(jobs::Args),
     #[cfg(feature = "server")]
@@ -56,6 +58,8 @@ impl Cli {
             #[cfg(feature = "server")]
             Command::Ingest(args) => ingest::run(globals, args),
             Command::Feeds(args) => feeds::run(globals, args),
+            #[cfg(feature = "server")]
+            Command::References(args) => references::run(globals, args),
             #[cfg(feature = "server")]
             Command::Jobs(args) => jobs::run(globals, args),
             #[cfg(feature = "server")]

@@ -1,0 +1,3 @@
+//! What users edit, over a real Postgres and Kafka.
+
+mod references;
