@@ -65,9 +65,11 @@ create table fabric.reference_sets (
     foreign key (reference, active_version) references fabric.reference_versions
 );
 
--- One row per key of each version of a set; a key of several columns is its cells with U+001F between them.
+-- One row per key of each version of a set; a key of several columns is its cells with U+001F between them. Without a
+-- foreign key, which would ask a question for each of a million keys: a version and its keys come in one transaction, and
+-- no version goes.
 create table fabric.reference_keys (
-    version_id bigint not null references fabric.reference_versions (version_id) on delete cascade,
+    version_id bigint not null,   -- of fabric.reference_versions
     key        text   not null collate "C",
     primary key (version_id, key)
 );

@@ -3,6 +3,7 @@
 
 mod input;
 mod parts;
+mod references;
 
 use std::process::ExitCode;
 use std::time::Duration;

@@ -8,9 +8,10 @@ use fabric::chunk::{Chunk, Cutter, Envelope, JobId, Limits, Token};
 use fabric::copy::{KeepSource, RejectEncoder, RowEncoder};
 use fabric::feed::Layout;
 use fabric::record::{Columns, Reader};
-use fabric::rules::{Plan, Scratch, Value};
+use fabric::rules::{Plan, Scratch, Sets, Value};
 
 use crate::input::{Input, Shape};
+use crate::references;
 
 pub struct Case {
     pub name: &'static str,
@@ -25,7 +26,7 @@ const fn case(name: &'static str, shape: Shape, bad_ppm: u32, prepare: fn(Input)
 }
 
 /// What each name means stands in perf/results/micro.md.
-pub const CASES: [Case; 13] = [
+pub const CASES: [Case; 17] = [
     case("cut", Shape::Bars, 0, cut),
     case("cut-quoted", Shape::Quoted, 0, cut),
     case("avro-out", Shape::Bars, 0, avro_out),
@@ -39,6 +40,10 @@ pub const CASES: [Case; 13] = [
     case("whole", Shape::Bars, 0, whole),
     case("whole-0.1%", Shape::Bars, 1_000, whole),
     case("whole-5%", Shape::Bars, 50_000, whole),
+    case("reference-hit", Shape::Bars, 0, references::hit),
+    case("reference-miss", Shape::Bars, 0, references::miss),
+    case("reference-build", Shape::Bars, 0, references::build),
+    case("reference-read", Shape::Bars, 0, references::read),
 ];
 
 /// As the source reads.
@@ -119,7 +124,7 @@ fn parse(input: Input) -> Box<dyn FnMut()> {
 /// Reading the records is part of it.
 fn judge(input: Input) -> Box<dyn FnMut()> {
     let chunks = chunks(&input);
-    let (plan, columns) = (Plan::compile(&input.feed), columns(&input));
+    let (plan, columns) = (plan(&input), columns(&input));
     let mut scratch = Scratch::default();
     Box::new(move || {
         for chunk in &chunks {
@@ -130,13 +135,17 @@ fn judge(input: Input) -> Box<dyn FnMut()> {
     })
 }
 
+fn plan(input: &Input) -> Plan {
+    Plan::compile(&input.feed, &Sets::new()).expect("the feed looks no set up")
+}
+
 fn columns(input: &Input) -> Columns {
     Columns::bind(&input.feed, b"").expect("the feed has no header")
 }
 
 /// Of values that have been judged before, their texts elsewhere than in the chunk.
 fn encode(input: Input) -> Box<dyn FnMut()> {
-    let (plan, columns) = (Plan::compile(&input.feed), columns(&input));
+    let (plan, columns) = (plan(&input), columns(&input));
     let encoder = RowEncoder::new(&input.feed, JOB);
     let mut judged = Vec::new();
     for chunk in chunks(&input) {
@@ -172,7 +181,7 @@ fn kept(value: &Value<'_>) -> Value<'static> {
 /// All that a validator does with a chunk that has arrived: read, judge, encode what is accepted and what is not.
 fn whole(input: Input) -> Box<dyn FnMut()> {
     let chunks = chunks(&input);
-    let (plan, columns) = (Plan::compile(&input.feed), columns(&input));
+    let (plan, columns) = (plan(&input), columns(&input));
     let encoder = RowEncoder::new(&input.feed, JOB);
     let (mut scratch, mut rows, mut rejects) = (Scratch::default(), Vec::new(), Vec::new());
     Box::new(move || {

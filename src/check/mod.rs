@@ -5,6 +5,7 @@
 
 mod fold;
 mod pipeline;
+mod references;
 mod text;
 
 use std::io::Write;
@@ -18,6 +19,7 @@ use crate::report::{Report, Skipped};
 use crate::rules::{Breach, Plan};
 use crate::source::{Source, SourceError};
 
+pub use references::{ReferencesError, read_sets};
 pub use text::text;
 
 use fold::Fold;
@@ -82,12 +84,18 @@ pub enum CheckError {
     Write { what: &'static str, error: std::io::Error },
 }
 
-/// Judges `source` by `feed`; `file` is its name for people. Ends early where a `stop` threshold is passed.
-pub fn run(feed: &Feed, file: &str, mut source: Source, options: Options) -> Result<CheckResult, CheckError> {
+/// Judges `source` by `feed`, whose plan is `plan`; `file` is its name for people. Ends early where a `stop` threshold
+/// is passed.
+pub fn run(
+    feed: &Feed,
+    plan: &Plan,
+    file: &str,
+    mut source: Source,
+    options: Options,
+) -> Result<CheckResult, CheckError> {
     let started = Instant::now();
-    let plan = Plan::compile(feed);
-    let mut fold = Fold::new(feed, &plan, options.show, options.rejects, options.accepted)?;
-    let cut = pipeline::run(feed, &plan, &mut source, options.limits, options.workers, &mut fold);
+    let mut fold = Fold::new(feed, plan, options.show, options.rejects, options.accepted)?;
+    let cut = pipeline::run(feed, plan, &mut source, options.limits, options.workers, &mut fold);
     let cut = cut.map_err(|end| match end {
         pipeline::Failure::Read(error) => CheckError::Source(SourceError::from_read(Path::new(file), error)),
         pipeline::Failure::Fold(error) => error,

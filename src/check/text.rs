@@ -78,7 +78,8 @@ fn tell(breach: &Breach) -> String {
     match (&breach.field, &breach.value) {
         (Some(field), Some(value)) => format!("{field} {value:?} · {}{warning}", breach.message),
         (Some(field), None) => format!("{field} · {}{warning}", breach.message),
-        (None, _) => format!("{}{warning}", breach.message),
+        (None, Some(value)) => format!("{value:?} · {}{warning}", breach.message),
+        (None, None) => format!("{}{warning}", breach.message),
     }
 }
 

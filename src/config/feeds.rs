@@ -6,9 +6,8 @@ use super::change::Kind;
 use super::error::ConfigError;
 use super::versions::{self, Pointer};
 use crate::feed::{self, Feed};
-use crate::rules::Plan;
 
-/// One immutable version, compiled.
+/// One immutable version.
 pub struct FeedVersion {
     pub feed: Feed,
     pub version: i32,
@@ -16,7 +15,6 @@ pub struct FeedVersion {
     pub document: String,
     /// With its templates merged in; `None` where it extends none.
     pub resolved: Option<String>,
-    pub plan: Plan,
 }
 
 #[derive(Debug, Clone)]
@@ -98,8 +96,7 @@ pub(super) async fn stored_version(
 
 fn compile(name: &str, version: i32, document: String, resolved: Option<String>) -> Result<FeedVersion, ConfigError> {
     let feed = feed::parse(&format!("feed {name} v{version}"), resolved.as_deref().unwrap_or(&document))?;
-    let plan = Plan::compile(&feed);
-    Ok(FeedVersion { feed, version, document, resolved, plan })
+    Ok(FeedVersion { feed, version, document, resolved })
 }
 
 /// Every feed, by name.

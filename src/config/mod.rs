@@ -1,4 +1,4 @@
-//! What users edit, as immutable versions in Postgres: feeds and the templates that they extend.
+//! What users edit, as immutable versions in Postgres: feeds, the templates that they extend, and reference sets.
 
 mod activation;
 mod apply;
@@ -7,6 +7,8 @@ mod difference;
 mod error;
 mod feeds;
 mod log;
+mod pinned;
+pub mod references;
 mod templates;
 mod versions;
 
@@ -17,6 +19,7 @@ pub use change::{Action, Kind, TOPIC as CONFIG_TOPIC};
 pub use error::ConfigError;
 pub use feeds::{FeedSummary, FeedVersion, active_feed, current_feed, feed_version, list_feeds};
 pub use log::{AuditEntry, AuditQuery, audit_log};
+pub use pinned::{PinnedFeed, ReferencePins};
 pub use templates::{
     Outcome, Propagate, TemplateEdited, TemplateSummary, Touched, active_templates, edit_template, list_templates,
     template,

@@ -1,14 +1,16 @@
-//! Turns values and rejects into rows in the binary format of COPY.
+//! Turns values, rejects and keys of reference sets into rows in the binary format of COPY.
 //!
 //! The format (PostgreSQL documentation, "COPY", section "Binary Format"): a signature of 11 bytes, 4 bytes of flags
 //! and 4 of the header extension's length, all zero here; for each row a 16-bit count of its columns and for each
 //! column a 32-bit length (-1 is NULL) and the bytes that the type's receive function takes; a count of -1 at the end.
 //! Everything is big-endian.
 
+mod keys;
 mod numeric;
 mod reject;
 mod row;
 
+pub use keys::{KEY_COLUMNS, KeyDecoder, KeyEncoder, NotKeys};
 pub use reject::{KeepSource, REJECT_COLUMNS, RejectEncoder};
 pub use row::RowEncoder;
 

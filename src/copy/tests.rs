@@ -30,6 +30,7 @@ fn feed(kinds: &[FieldType]) -> Feed {
         fields: fields.collect(),
         primary_key: Vec::new(),
         unique_keys: Vec::new(),
+        rules: Vec::new(),
         on_empty: OnEmpty::Ok,
         approval: None,
         thresholds: Vec::new(),

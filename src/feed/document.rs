@@ -4,10 +4,10 @@
 
 use schemars::JsonSchema;
 
-use super::decode::{Decode, Keys, Word, Written, entries};
+use super::decode::{Decode, Keys, Word, Written, entries, mismatch};
 use super::fault::Findings;
-use super::model::{Approval, OnEmpty, Severity, TargetMode, ThresholdAction};
-use super::node::Node;
+use super::model::{Approval, Membership, OnEmpty, Severity, TargetMode, ThresholdAction};
+use super::node::{Node, Value};
 
 /// Defines a map: a struct with one optional member per key, its decoder, and its schema.
 macro_rules! document {
@@ -91,6 +91,7 @@ words! { Format { "delimited" => Delimited } later ["fixed-width", "json-lines"]
 words! { Encoding { "utf-8" => Utf8 } later [] }
 words! { Approval { "required" => Required } later [] }
 words! { OnEmpty { "ok" => Ok, "warn" => Warn, "fail" => Fail } later [] }
+words! { Membership { "in" => In, "not-in" => NotIn } later [] }
 words! { Severity { "error" => Error, "warn" => Warn } later [] }
 words! { ThresholdAction { "stop" => Stop, "alert" => Alert, "continue" => Continue } later ["rollback"] }
 words! { TargetMode { "append" => Append } later ["upsert", "replace"] }
@@ -139,6 +140,8 @@ document! {
         /// The fields of a record, in the order of the file where it has no header; needed here or in a template.
         #[schemars(required, length(min = 1))]
         "fields" fields: Written<Vec<FieldDocument>>,
+        /// Rules with a name of their own, beside those of single fields.
+        "rules" rules: Written<Vec<RuleDocument>>,
         /// Fields whose values together name a record: the target gets a primary key.
         #[schemars(length(min = 1))]
         "primaryKey" primary_key: Written<Vec<Written<String>>>,
@@ -224,6 +227,57 @@ document! {
         /// Texts that mean false (boolean); default `false`, `False`, `FALSE`, `0`.
         #[schemars(length(min = 1))]
         "falseValues" false_values: Written<Vec<Written<Scalar>>>,
+    }
+}
+
+document! {
+    /// A rule with a name of its own: what some fields of a record must obey together.
+    RuleDocument is "a rule" {
+        /// In kebab-case: how reports, metrics and rejects name the rule.
+        #[schemars(required, extend("pattern" = "^[a-z][a-z0-9-]{0,62}$"))]
+        "name" name: Written<String>,
+        /// The fields that the rule is about. A record in which one of them has no value is not asked.
+        #[schemars(required, length(min = 1, max = 32))]
+        "fields" fields: Written<Vec<Written<String>>>,
+        /// The reference set in which the fields, as they stand in the file, are looked up as one key.
+        #[schemars(required)]
+        "reference" reference: Written<ReferenceWritten>,
+        /// Whether the key has to be in the set (`in`) or must not be (`not-in`); default `in`.
+        "match" membership: Written<Membership>,
+        /// Whether a record that breaks the rule is a reject (`error`) or noted (`warn`); default `error`.
+        "severity" severity: Written<Severity>,
+        /// What people read of a record that breaks the rule.
+        "message" message: Written<String>,
+    }
+}
+
+document! {
+    /// A reference set, and which of its columns the fields are.
+    ReferenceDocument is "reference" {
+        /// The reference set's name.
+        #[schemars(required, extend("pattern" = "^[a-z][a-z0-9-]{0,62}$"))]
+        "set" set: Written<String>,
+        /// The set's columns in the order of the rule's fields; default the set's own order.
+        #[schemars(length(min = 1, max = 32))]
+        "columns" columns: Written<Vec<Written<String>>>,
+    }
+}
+
+/// `branches`, or `{set: branches, columns: [code]}`.
+#[derive(Debug, JsonSchema)]
+#[schemars(untagged, inline)]
+pub(super) enum ReferenceWritten {
+    Name(#[schemars(extend("pattern" = "^[a-z][a-z0-9-]{0,62}$"))] String),
+    Full(Box<ReferenceDocument>),
+}
+
+impl Decode for ReferenceWritten {
+    fn decode(node: &Node, findings: &mut Findings) -> Option<Self> {
+        match &node.value {
+            Value::Scalar { .. } if !node.value.is_null() => String::decode(node, findings).map(Self::Name),
+            Value::Map(_) => ReferenceDocument::decode(node, findings).map(|written| Self::Full(Box::new(written))),
+            _ => mismatch(node, "a reference set's name, as in `reference: branches`", findings),
+        }
     }
 }
 

@@ -15,6 +15,8 @@ pub struct Feed {
     pub primary_key: Vec<usize>,
     /// Each a list of indices into `fields`.
     pub unique_keys: Vec<Vec<usize>>,
+    /// Of the whole record, names unique.
+    pub rules: Vec<Rule>,
     pub on_empty: OnEmpty,
     /// `None`: whoever applies a version makes it the active one.
     pub approval: Option<Approval>,
@@ -30,10 +32,7 @@ pub struct FeedName(pub(in crate::feed) String);
 impl FeedName {
     /// `None` where `name` is not kebab-case or too long.
     pub fn new(name: &str) -> Option<Self> {
-        let mut bytes = name.bytes();
-        let starts = bytes.next().is_some_and(|b| b.is_ascii_lowercase());
-        let goes_on = bytes.all(|b| b.is_ascii_lowercase() || b.is_ascii_digit() || b == b'-');
-        (starts && goes_on && name.len() <= 63).then(|| Self(name.to_owned()))
+        is_kebab_case(name).then(|| Self(name.to_owned()))
     }
 
     pub fn as_str(&self) -> &str {
@@ -44,6 +43,33 @@ impl FeedName {
 impl fmt::Display for FeedName {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(&self.0)
+    }
+}
+
+fn is_kebab_case(name: &str) -> bool {
+    let mut bytes = name.bytes();
+    let starts = bytes.next().is_some_and(|b| b.is_ascii_lowercase());
+    starts && bytes.all(|b| b.is_ascii_lowercase() || b.is_ascii_digit() || b == b'-') && name.len() <= 63
+}
+
+/// A reference set's name: spelt as a feed's, so that it is safe in file names and keys.
+#[derive(Debug, Clone, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub struct ReferenceName(String);
+
+impl ReferenceName {
+    /// `None` where `name` is not kebab-case or too long.
+    pub fn new(name: &str) -> Option<Self> {
+        is_kebab_case(name).then(|| Self(name.to_owned()))
+    }
+
+    pub fn as_str(&self) -> &str {
+        &self.0
+    }
+}
+
+impl fmt::Display for ReferenceName {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.pad(&self.0)
     }
 }
 
@@ -168,6 +194,40 @@ pub struct Bound {
     pub scaled: i128,
     /// As the author wrote it, for messages.
     pub text: String,
+}
+
+/// A rule with a name of its own, which reports give it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Rule {
+    /// kebab-case, at most 63 bytes: never that of a field's rule, which has a point.
+    pub name: String,
+    /// Indices into the feed's fields; at least one, each once.
+    pub fields: Vec<usize>,
+    pub severity: Severity,
+    /// What people read of a record that breaks it; `None`: what its kind says.
+    pub message: Option<String>,
+    pub kind: RuleKind,
+}
+
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum RuleKind {
+    Reference(Reference),
+}
+
+/// The fields together are a key of a reference set, or are none.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Reference {
+    pub set: ReferenceName,
+    /// The set's columns in the order of the rule's fields, as many; empty: the set's own order.
+    pub columns: Vec<String>,
+    pub membership: Membership,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum Membership {
+    #[default]
+    In,
+    NotIn,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]

@@ -2,12 +2,14 @@
 
 use std::path::PathBuf;
 
+use sqlx::types::Json;
 use sqlx::{FromRow, PgExecutor, PgPool};
 
 use super::SourceIdentity;
 use super::owed::Cause;
 use super::report::report;
 use crate::chunk::{Delivery, JobId, Lane, TokenHash};
+use crate::config::ReferencePins;
 use crate::ledger::JobState;
 use crate::report::Report;
 
@@ -16,6 +18,7 @@ use crate::report::Report;
 pub struct Pins {
     pub feed: String,
     pub feed_version: i32,
+    pub references: ReferencePins,
     pub tokens: Vec<TokenHash>,
     pub state: JobState,
 }
@@ -76,12 +79,13 @@ pub async fn pins(executor: impl PgExecutor<'_>, job: JobId) -> Result<Option<Pi
     struct Row {
         feed: String,
         feed_version: i32,
+        references: Json<ReferencePins>,
         #[sqlx(try_from = "String")]
         state: JobState,
         tokens: Vec<Vec<u8>>,
     }
     let row: Option<Row> = sqlx::query_as(
-        "select feed, feed_version, state,
+        "select feed, feed_version, reference_pins as \"references\", state,
                 array(select token_hash from fabric.job_tokens t where t.job_id = j.job_id) as tokens
            from fabric.jobs j where job_id = $1",
     )
@@ -91,6 +95,7 @@ pub async fn pins(executor: impl PgExecutor<'_>, job: JobId) -> Result<Option<Pi
     Ok(row.map(|row| Pins {
         feed: row.feed,
         feed_version: row.feed_version,
+        references: row.references.0,
         // A check in the table holds them to 32 bytes.
         tokens: row.tokens.into_iter().filter_map(|hash| hash.try_into().ok()).map(TokenHash).collect(),
         state: row.state,

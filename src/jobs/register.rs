@@ -4,6 +4,7 @@ use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
+use sqlx::types::Json;
 use sqlx::{FromRow, PgConnection, PgPool};
 
 use super::earlier::{Decision, Earlier, decide};
@@ -11,7 +12,8 @@ use super::emit;
 use super::moves::{Reason, lock_row, log_move, make_move, read_state};
 
 use crate::chunk::{CUTTER_VERSION, JobId, Lane, Limits, Token};
-use crate::config::FeedVersion;
+use crate::config::references::{self, ReferenceError};
+use crate::config::{FeedVersion, ReferencePins};
 use crate::ledger::{JobState, Move};
 use crate::load::TargetError;
 use crate::settings::LoadSettings;
@@ -81,6 +83,8 @@ pub enum Registration {
 pub enum RegisterError {
     #[error(transparent)]
     Config(#[from] crate::config::ConfigError),
+    #[error(transparent)]
+    Reference(#[from] ReferenceError),
     #[error(
         "job {job} was cut by cutter version {pinned}; this fabric has version {ours}. Resume it with the release that began it, or cancel it and load the file again"
     )]
@@ -101,6 +105,7 @@ impl RegisterError {
         use crate::config::ConfigError;
         match self {
             Self::Postgres(error)
+            | Self::Reference(ReferenceError::Postgres(error))
             | Self::Config(ConfigError::Postgres(error) | ConfigError::Target(TargetError::Postgres(error))) => {
                 Some(error)
             }
@@ -143,7 +148,7 @@ struct Pinned {
 }
 
 /// Registers a job for a file, or says why there is none to register: see [`Registration`]. Everything is pinned in
-/// one transaction; the target is made or checked before it. Of processes that register the same file at once one
+/// one transaction, the versions of the reference sets that the feed's rules look up too; the target is made or checked before it. Of processes that register the same file at once one
 /// wins, the others find its job.
 pub async fn register(pool: &PgPool, new: &NewJob, load: &LoadSettings) -> Result<Registration, RegisterError> {
     loop {
@@ -153,7 +158,7 @@ pub async fn register(pool: &PgPool, new: &NewJob, load: &LoadSettings) -> Resul
             .await
             .map_err(crate::config::ConfigError::from)?;
         drop(connection);
-        match attempt(pool, new, feed.version).await? {
+        match attempt(pool, new, &feed).await? {
             Attempt::Again => {}
             Attempt::Answered(answer) => {
                 return match *answer {
@@ -176,7 +181,7 @@ pub async fn register(pool: &PgPool, new: &NewJob, load: &LoadSettings) -> Resul
     }
 }
 
-async fn attempt(pool: &PgPool, new: &NewJob, version: i32) -> Result<Attempt, RegisterError> {
+async fn attempt(pool: &PgPool, new: &NewJob, feed: &FeedVersion) -> Result<Attempt, RegisterError> {
     let mut transaction = pool.begin().await?;
     let decision = match new.again {
         true => Decision::New,
@@ -186,10 +191,13 @@ async fn attempt(pool: &PgPool, new: &NewJob, version: i32) -> Result<Attempt, R
         }
     };
     let answer = match decision {
-        Decision::New => match insert(&mut transaction, new, version).await? {
-            Some((job, token)) => Answer::New(job, token),
-            None => return Ok(Attempt::Again),
-        },
+        Decision::New => {
+            let pins = references::pin(&mut transaction, &feed.feed).await?;
+            match insert(&mut transaction, new, feed.version, pins).await? {
+                Some((job, token)) => Answer::New(job, token),
+                None => return Ok(Attempt::Again),
+            }
+        }
         Decision::Continue(job) => Answer::Continue(open(&mut transaction, job, &new.publisher, new.lease).await?),
         Decision::HashNeeded { like } => Answer::Told(Registration::HashNeeded { like }),
         Decision::Duplicate { of, state } => Answer::Told(Registration::Duplicate { of, state }),
@@ -260,15 +268,16 @@ async fn insert(
     connection: &mut PgConnection,
     new: &NewJob,
     version: i32,
+    pins: ReferencePins,
 ) -> Result<Option<(JobId, Token)>, RegisterError> {
     let source = &new.source;
     // The row of the feed is locked against a change of its active version until the job has pinned it.
     let inserted: Result<Option<i64>, sqlx::Error> = sqlx::query_scalar(
         "insert into fabric.jobs
                 (feed, feed_version, lane, file, path, source_bytes, head_sha256, tail_sha256, content_sha256, again,
-                 cutter_version, chunk_bytes, record_bytes, lease_until, publisher)
+                 cutter_version, chunk_bytes, record_bytes, lease_until, publisher, reference_pins)
          select f.feed, f.active_version, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13,
-                clock_timestamp() + $14 * interval '1 second', $15
+                clock_timestamp() + $14 * interval '1 second', $15, $16
            from fabric.feeds f where f.feed = $1 and f.active_version = $2 and f.retired_at is null
             for share
          returning job_id",
@@ -288,6 +297,7 @@ async fn insert(
     .bind(size(new.limits.record_bytes))
     .bind(new.lease.as_secs_f64())
     .bind(&new.publisher)
+    .bind(Json(pins))
     .fetch_optional(&mut *connection)
     .await;
     let job = match inserted {

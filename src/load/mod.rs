@@ -24,7 +24,7 @@ pub use loader::{LoadError, Loader};
 pub use target::{TargetChange, TargetError, check_target, ensure_target, prepare_target, probe_target};
 
 use crate::chunk::{Chunk, ChunkId, Delivery, JobId, Origin, TokenHash};
-use crate::config::FeedVersion;
+use crate::config::PinnedFeed;
 use crate::rules::Verdict;
 
 /// A chunk that has been judged and encoded, ready to load.
@@ -35,7 +35,7 @@ pub struct JudgedChunk {
     pub origin: Origin,
     /// CRC-32C as the message stated it; the fence tells a repeated seq with other bytes by it.
     pub crc: u32,
-    pub feed: Arc<FeedVersion>,
+    pub feed: Arc<PinnedFeed>,
     /// As cut. [`crate::rules::Reject`] points into its payload; the slow path reads it again.
     pub chunk: Chunk,
     pub verdict: Verdict,

@@ -100,6 +100,7 @@ fn feed(names: &[&str], header: bool) -> Feed {
         fields: names.iter().map(field).collect(),
         primary_key: Vec::new(),
         unique_keys: Vec::new(),
+        rules: Vec::new(),
         on_empty: OnEmpty::Ok,
         approval: None,
         thresholds: Vec::new(),

@@ -20,7 +20,7 @@ impl Plan {
         mut accept: impl FnMut(&Record<'_>, &[Value<'_>]),
     ) -> Verdict {
         let nuls = if memchr::memchr(0, &chunk.payload).is_some() { Nuls::Somewhere } else { Nuls::Absent };
-        let Scratch { values, broken, tally } = scratch;
+        let Scratch { values, broken, key, tally } = scratch;
         tally.clear();
         tally.resize(self.rules().len(), None);
         let mut verdict = Verdict::default();
@@ -36,6 +36,9 @@ impl Plan {
             broken.clear();
             let cells = (|column| record.cell(column), |column| record.text(column));
             self.judge_cells(cells, &columns.of_field, nuls, &mut read, broken);
+            for rule in &self.references {
+                rule.judge(|field| record.cell(columns.of_field[field]), &read, key, broken);
+            }
             for rule in broken.iter() {
                 note(tally, *rule, record.at);
             }
@@ -97,8 +100,8 @@ impl Plan {
         Breach {
             rule: rule.name.clone(),
             severity: rule.severity,
-            field: rule.field.map(|field| self.field_names[field].clone()),
-            value: rule.field.map(|field| quoted(cell(field))),
+            field: (rule.fields.len() == 1).then(|| self.field_names[rule.fields[0]].clone()),
+            value: rule.fields.iter().map(|field| quoted(cell(*field))).reduce(|all, one| format!("{all}, {one}")),
             message: self.message(id).to_owned(),
         }
     }

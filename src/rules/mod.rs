@@ -10,6 +10,9 @@
 //! - Any other cell is asked every constraint of its field. `pattern`, `enum` and the lengths look at the cell as it
 //!   stands in the file, bounds at the value.
 //!
+//! - Then the record is asked the feed's own rules (`rules:`), each named by its name. A `reference` rule asks nothing
+//!   where a field of its key has no value.
+//!
 //! A field's severity goes for `required` and its constraints. `type`, `encoding` and `nul` are errors whatever it
 //! says: there is no value to load. A missing value whose `required` only warns is loaded as NULL.
 
@@ -22,6 +25,7 @@ mod message;
 mod number;
 mod pattern;
 mod plan;
+mod reference;
 mod text_set;
 mod value;
 mod verdict;
@@ -30,6 +34,10 @@ mod zone;
 pub use format::{Format, FormatError, Offset, TimeOfDay};
 pub use pattern::{Pattern, PatternError};
 pub use plan::{Plan, RuleId, RuleInfo, Scratch};
+pub use reference::{
+    KeySet, KeySetBuilder, KeySetFault, LONGEST_KEY, PlanFault, ReferenceSet, SEPARATOR, SetFaults, SetFile, SetHash,
+    Sets, SortedKeys, check_columns, columns_of, sets_of,
+};
 pub use value::Value;
 pub use verdict::{Breach, Reject, RuleTally, Verdict};
 pub use zone::Zone;

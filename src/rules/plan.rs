@@ -3,9 +3,10 @@
 use super::constraint::Check;
 use super::field::{FieldPlan, Reading};
 use super::message::{self, WidthOf};
+use super::reference::{self, PlanFault, ReferenceRule, Sets};
 use super::text_set::TextSet;
 use super::{RuleTally, Value};
-use crate::feed::{Constraint, Delimited, Feed, Field, FieldType, Layout, Severity};
+use crate::feed::{Constraint, Delimited, Feed, Field, FieldType, Layout, Rule, Severity};
 use crate::record::RecordFault;
 
 /// Index into [`Plan::rules`].
@@ -15,11 +16,12 @@ pub struct RuleId(pub u16);
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct RuleInfo {
     /// `amount.exclusiveMinimum`, `posted_at.type`, `transaction_id.required`, `record.fieldCount`,
-    /// `record.unclosedQuote`, `record.tooLong`, `name.encoding` (not UTF-8), `name.nul` (Postgres holds no U+0000).
+    /// `record.unclosedQuote`, `record.tooLong`, `name.encoding` (not UTF-8), `name.nul` (Postgres holds no U+0000); a
+    /// rule of the feed's own by its name.
     pub name: String,
     pub severity: Severity,
-    /// Index into the feed's fields.
-    pub field: Option<usize>,
+    /// Indices into the feed's fields; none where the rule is about the whole record.
+    pub fields: Vec<usize>,
 }
 
 /// Immutable, shared by all workers.
@@ -29,6 +31,7 @@ pub struct Plan {
     pub(super) missing: TextSet,
     pub(super) fields: Vec<FieldPlan>,
     pub(super) field_names: Vec<String>,
+    pub(super) references: Vec<ReferenceRule>,
     rules: Vec<RuleInfo>,
     /// For each rule what people read; empty for those whose message holds a figure of the record.
     messages: Vec<String>,
@@ -40,14 +43,16 @@ pub struct Scratch {
     /// Empty between records: its memory alone is kept.
     pub(super) values: Vec<Value<'static>>,
     pub(super) broken: Vec<RuleId>,
+    /// A key of several fields.
+    pub(super) key: Vec<u8>,
     /// One for each rule.
     pub(super) tally: Vec<Option<RuleTally>>,
 }
 
 impl Plan {
     /// Compiles a checked feed: its patterns, formats and time zones are those that [`super::Pattern`],
-    /// [`super::Format`] and [`super::Zone`] accept.
-    pub fn compile(feed: &Feed) -> Self {
+    /// [`super::Format`] and [`super::Zone`] accept. `sets` are those that its rules look up.
+    pub fn compile(feed: &Feed, sets: &Sets) -> Result<Self, PlanFault> {
         let Layout::Delimited(layout) = &feed.layout;
         let mut plan = Self {
             layout: layout.clone(),
@@ -55,22 +60,26 @@ impl Plan {
             missing: TextSet::new(&layout.missing_values),
             fields: Vec::with_capacity(feed.fields.len()),
             field_names: feed.fields.iter().map(|field| field.name.clone()).collect(),
+            references: Vec::with_capacity(feed.rules.len()),
             rules: Vec::new(),
             messages: Vec::new(),
         };
         for name in STRUCTURE {
-            let info = RuleInfo { name: name.to_owned(), severity: Severity::Error, field: None };
+            let info = RuleInfo { name: name.to_owned(), severity: Severity::Error, fields: Vec::new() };
             plan.add(info, String::new());
         }
         for (index, field) in feed.fields.iter().enumerate() {
             let compiled = plan.compile_field(index, field);
             plan.fields.push(compiled);
         }
-        plan
+        for rule in &feed.rules {
+            plan.compile_rule(feed, rule, sets)?;
+        }
+        Ok(plan)
     }
 
     /// Every rule of the feed: those of a record's structure, then each field's in the order of the fields
-    /// (`required`, `encoding`, `nul`, `type`, constraints in their order).
+    /// (`required`, `encoding`, `nul`, `type`, constraints in their order), then the feed's own in their order.
     pub fn rules(&self) -> &[RuleInfo] {
         &self.rules
     }
@@ -84,16 +93,25 @@ impl Plan {
     }
 
     fn add(&mut self, info: RuleInfo, message: String) -> RuleId {
-        let id = u16::try_from(self.rules.len()).expect("1,600 columns of Postgres with 11 rules each fit 16 bits");
+        let id = u16::try_from(self.rules.len())
+            .expect("1,600 columns of Postgres with 11 rules each and 1,000 of the feed fit 16 bits");
         self.rules.push(info);
         self.messages.push(message);
         RuleId(id)
     }
 
+    fn compile_rule(&mut self, feed: &Feed, rule: &Rule, sets: &Sets) -> Result<(), PlanFault> {
+        let message = rule.message.clone().unwrap_or_else(|| reference::message(feed, rule));
+        let info = RuleInfo { name: rule.name.clone(), severity: rule.severity, fields: rule.fields.clone() };
+        let id = self.add(info, message);
+        self.references.push(ReferenceRule::compile(feed, rule, id, sets)?);
+        Ok(())
+    }
+
     fn compile_field(&mut self, index: usize, field: &Field) -> FieldPlan {
         let mut add = |rule: &str, severity, message| {
             let name = format!("{}.{rule}", field.name);
-            self.add(RuleInfo { name, severity, field: Some(index) }, message)
+            self.add(RuleInfo { name, severity, fields: vec![index] }, message)
         };
         let required = field.required.then(|| add("required", field.severity, message::REQUIRED.to_owned()));
         let unreadable = match &field.kind {

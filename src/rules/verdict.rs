@@ -31,12 +31,13 @@ pub struct Reject {
 /// One rule broken by one record.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Breach {
-    /// As reports name it: `amount.exclusiveMinimum`, `record.fieldCount`, `primaryKey`.
+    /// As reports name it: `amount.exclusiveMinimum`, `record.fieldCount`, `primaryKey`, `known-branch`.
     pub rule: String,
     pub severity: Severity,
-    /// `None` where the rule is about the whole record.
+    /// `None` where the rule is about several fields, or the whole record.
     pub field: Option<String>,
-    /// The cell as it stood in the file, cut after 200 bytes at a character, invalid UTF-8 replaced.
+    /// The cell as it stood in the file, cut after 200 bytes at a character, invalid UTF-8 replaced; of several fields
+    /// all of them, with `, ` between.
     pub value: Option<String>,
     /// `must be greater than 0`
     pub message: String,

@@ -17,6 +17,8 @@ pub enum Statement {
     /// What a job pins.
     JobPins,
     FeedVersion,
+    /// The keys of a reference set, whole.
+    ReferenceSet,
     /// Whether a chunk has its ledger row.
     ChunkIsKnown,
     RenewLease,
@@ -40,6 +42,7 @@ impl Statement {
         "isolate",
         "job_pins",
         "feed_version",
+        "reference_set",
         "chunk_is_known",
         "renew_lease",
         "backlog",

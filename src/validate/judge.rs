@@ -5,7 +5,7 @@ use std::time::Instant;
 
 use super::strike;
 use crate::chunk::{Delivery, Envelope, Origin};
-use crate::config::FeedVersion;
+use crate::config::PinnedFeed;
 use crate::copy::RowEncoder;
 use crate::load::JudgedChunk;
 use crate::record::{Columns, HeaderFault};
@@ -64,7 +64,7 @@ pub fn held_bytes(judged: &JudgedChunk) -> usize {
 /// that one compares the header before it publishes.
 pub fn judge(
     envelope: Envelope,
-    feed: Arc<FeedVersion>,
+    feed: Arc<PinnedFeed>,
     delivery: Delivery,
     origin: Origin,
     buffers: &Buffers,

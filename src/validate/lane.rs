@@ -17,7 +17,7 @@ use super::pool::{Panicked, Pool};
 use super::quarantine::{Aside, Quarantine};
 use super::strike;
 use crate::chunk::{ChunkId, Envelope, EnvelopeError, JobId, Origin, Token};
-use crate::config::FeedVersion;
+use crate::config::PinnedFeed;
 use crate::ingest::COPY_HEADER;
 use crate::ledger::Finish;
 use crate::load::{JudgedChunk, Outcome};
@@ -173,7 +173,7 @@ impl LaneWorks {
     async fn judge(
         &self,
         envelope: Envelope,
-        feed: Arc<FeedVersion>,
+        feed: Arc<PinnedFeed>,
         message: &Arc<ChunkMessage>,
         ticket: &Ticket,
     ) -> Result<JudgedChunk, Stop> {

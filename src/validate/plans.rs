@@ -1,13 +1,15 @@
-//! What a job pins, kept in process: plans are immutable, tokens only grow.
+//! What a job pins, kept in process: plans and reference sets are immutable, tokens only grow.
 
 use std::collections::{HashMap, VecDeque};
 use std::hash::Hash;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, PoisonError, Weak};
 
 use crate::chunk::{JobId, TokenHash};
-use crate::config::{self, ConfigError, FeedVersion};
+use crate::config::references::{ReferenceError, ReferenceSets};
+use crate::config::{self, ConfigError, PinnedFeed, ReferencePins};
 use crate::jobs::{self, Pins};
 use crate::postgres::{self, ServicePool};
+use crate::rules::Sets;
 use crate::settings::PostgresSettings;
 use crate::telemetry::{Statement, timed};
 
@@ -24,11 +26,13 @@ pub enum PlanError {
     Postgres(String),
     #[error("feed {feed} version {version}: {error}")]
     Feed { feed: String, version: i32, error: ConfigError },
+    #[error("feed {feed} version {version}: {error}")]
+    References { feed: String, version: i32, error: ReferenceError },
 }
 
 /// Whose chunk it says it is.
 pub enum Found {
-    Known(Arc<FeedVersion>),
+    Known(Arc<PinnedFeed>),
     /// No such job.
     NoJob,
     /// A token that is none of the job's.
@@ -39,33 +43,48 @@ pub struct Plans {
     pool: Arc<ServicePool>,
     postgres: PostgresSettings,
     jobs: Mutex<Kept<JobId, Arc<JobPlan>>>,
-    feeds: Mutex<Kept<(String, i32), Arc<FeedVersion>>>,
+    feeds: Mutex<Kept<Pinned, Arc<PinnedFeed>>>,
+    sets: ReferenceSets,
+}
+
+/// A feed version, and the versions of the reference sets that its rules look up.
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
+struct Pinned {
+    feed: String,
+    version: i32,
+    references: ReferencePins,
 }
 
 struct JobPlan {
     tokens: Vec<TokenHash>,
-    feed: Arc<FeedVersion>,
+    /// Kept alive among the feeds, and by the chunks that it judges: a job that is done keeps no reference set.
+    feed: Weak<PinnedFeed>,
+    pinned: Pinned,
 }
 
 impl Plans {
     pub fn new(pool: Arc<ServicePool>, postgres: &PostgresSettings) -> Self {
         let (jobs, feeds) = (Mutex::new(Kept::new(KEPT_JOBS)), Mutex::new(Kept::new(KEPT_FEEDS)));
-        Self { pool, postgres: postgres.clone(), jobs, feeds }
+        Self { pool, postgres: postgres.clone(), jobs, feeds, sets: ReferenceSets::default() }
     }
 
     /// The plan of a job, for whoever has one of its tokens. An unknown token is asked for again: a resume adds one.
     pub async fn find(&self, job: JobId, token: TokenHash) -> Result<Found, PlanError> {
         let kept = self.jobs.lock().unwrap_or_else(PoisonError::into_inner).get(&job);
         if let Some(plan) = kept.filter(|plan| plan.tokens.contains(&token)) {
-            return Ok(Found::Known(Arc::clone(&plan.feed)));
+            return Ok(Found::Known(match plan.feed.upgrade() {
+                Some(feed) => feed,
+                None => self.feed(plan.pinned.clone()).await?,
+            }));
         }
         let pins = self.pins(job).await.map_err(|error| self.in_words(&error))?;
         let Some(pins) = pins else { return Ok(Found::NoJob) };
         if !pins.tokens.contains(&token) {
             return Ok(Found::WrongToken);
         }
-        let feed = self.feed(pins.feed, pins.feed_version).await?;
-        let plan = Arc::new(JobPlan { tokens: pins.tokens, feed: Arc::clone(&feed) });
+        let pinned = Pinned { feed: pins.feed, version: pins.feed_version, references: pins.references };
+        let feed = self.feed(pinned.clone()).await?;
+        let plan = Arc::new(JobPlan { tokens: pins.tokens, feed: Arc::downgrade(&feed), pinned });
         self.jobs.lock().unwrap_or_else(PoisonError::into_inner).put(job, plan);
         Ok(Found::Known(feed))
     }
@@ -75,19 +94,35 @@ impl Plans {
         timed(Statement::JobPins, jobs::pins(&mut *connection, job)).await
     }
 
-    async fn feed(&self, name: String, version: i32) -> Result<Arc<FeedVersion>, PlanError> {
-        let key = (name, version);
-        if let Some(feed) = self.feeds.lock().unwrap_or_else(PoisonError::into_inner).get(&key) {
+    async fn feed(&self, pinned: Pinned) -> Result<Arc<PinnedFeed>, PlanError> {
+        if let Some(feed) = self.feeds.lock().unwrap_or_else(PoisonError::into_inner).get(&pinned) {
             return Ok(feed);
         }
-        let compiled = config::feed_version(self.pool.pool(), &key.0, version);
-        let compiled = timed(Statement::FeedVersion, compiled).await;
-        let feed = Arc::new(compiled.map_err(|error| match error {
+        let stored = config::feed_version(self.pool.pool(), &pinned.feed, pinned.version);
+        let stored = timed(Statement::FeedVersion, stored).await.map_err(|error| match error {
             ConfigError::Postgres(error) => self.in_words(&error),
-            error => PlanError::Feed { feed: key.0.clone(), version, error },
-        })?);
-        self.feeds.lock().unwrap_or_else(PoisonError::into_inner).put(key, Arc::clone(&feed));
+            error => PlanError::Feed { feed: pinned.feed.clone(), version: pinned.version, error },
+        })?;
+        let sets = self.sets(&pinned.references).await.map_err(|error| self.at_references(&pinned, error))?;
+        let feed = PinnedFeed::compile(stored, &sets).map_err(|fault| self.at_references(&pinned, fault.into()))?;
+        let feed = Arc::new(feed);
+        self.feeds.lock().unwrap_or_else(PoisonError::into_inner).put(pinned, Arc::clone(&feed));
         Ok(feed)
+    }
+
+    async fn sets(&self, pins: &ReferencePins) -> Result<Sets, ReferenceError> {
+        let mut sets = Sets::new();
+        for (name, version) in pins {
+            sets.insert(name.clone(), self.sets.get(&self.pool, name, *version).await?);
+        }
+        Ok(sets)
+    }
+
+    fn at_references(&self, pinned: &Pinned, error: ReferenceError) -> PlanError {
+        match error {
+            ReferenceError::Postgres(error) => self.in_words(&error),
+            error => PlanError::References { feed: pinned.feed.clone(), version: pinned.version, error },
+        }
     }
 
     fn in_words(&self, error: &sqlx::Error) -> PlanError {

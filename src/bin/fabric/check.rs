@@ -8,6 +8,7 @@ use anyhow::Context as _;
 use fabric::check::{self, CheckError, Options, Ruling};
 use fabric::chunk::Limits;
 use fabric::feed::{self, Feed};
+use fabric::rules::Plan;
 
 use crate::definitions;
 use crate::exit::{Exit, Refused};
@@ -28,6 +29,9 @@ pub struct Args {
     /// Templates that the feed extends: files, or folders of them
     #[arg(long, value_name = "PATH", num_args = 1..)]
     templates: Vec<PathBuf>,
+    /// The folder of the reference sets that the rules look up: NAME.csv each, its first line naming the columns
+    #[arg(long, value_name = "DIR")]
+    references: Option<PathBuf>,
     /// Write the source bytes of every reject here, unchanged (of a record over the limit: its first bytes)
     #[arg(long, value_name = "FILE")]
     rejects: Option<PathBuf>,
@@ -45,6 +49,7 @@ pub struct Args {
 pub fn run(globals: &Globals, args: Args) -> anyhow::Result<Exit> {
     let settings = globals.settings()?;
     let feed = read_feed(&args.feed, &args.templates)?;
+    let plan = plan(&feed, args.references.as_deref())?;
     let source = source::open(&args.file)?;
     let options = Options {
         limits: Limits { chunk_bytes: settings.ingest.chunk_bytes, record_bytes: settings.ingest.record_bytes },
@@ -53,7 +58,7 @@ pub fn run(globals: &Globals, args: Args) -> anyhow::Result<Exit> {
         rejects: args.rejects.as_deref().map(|path| create(path, &args.file)).transpose()?,
         accepted: args.accepted.as_deref().map(|path| create(path, &args.file)).transpose()?,
     };
-    let result = match check::run(&feed, &args.file.display().to_string(), source, options) {
+    let result = match check::run(&feed, &plan, &args.file.display().to_string(), source, options) {
         Err(CheckError::Source(error)) if error.is_the_datas_doing() => {
             eprintln!("would not load: {error}");
             return Ok(Exit::Data);
@@ -69,6 +74,11 @@ pub fn run(globals: &Globals, args: Args) -> anyhow::Result<Exit> {
         Ruling::Passed { .. } => Exit::Done,
         Ruling::Refused { .. } => Exit::Data,
     })
+}
+
+fn plan(feed: &Feed, references: Option<&Path>) -> anyhow::Result<Plan> {
+    let sets = check::read_sets(feed, references).map_err(|error| Refused(error.to_string()))?;
+    Ok(Plan::compile(feed, &sets).map_err(|fault| Refused(fault.to_string()))?)
 }
 
 /// Reads and checks a definition.

@@ -5,7 +5,7 @@ use clap::{Parser, Subcommand};
 use crate::exit::Exit;
 use crate::globals::Globals;
 #[cfg(feature = "server")]
-use crate::{audit, doctor, ingest, jobs, migrate, rejects, steward, templates, top, topics, validate};
+use crate::{audit, doctor, ingest, jobs, migrate, references, rejects, steward, templates, top, topics, validate};
 use crate::{check, completions, feeds, generate, settings};
 
 /// Loads large files of records into Postgres through Kafka: every record checked, counted, and committed exactly once.
@@ -29,6 +29,8 @@ enum Command {
     Feeds(feeds::Args),
     #[cfg(feature = "server")]
     Templates(templates::Args),
+    #[cfg(feature = "server")]
+    References(references::Args),
     #[cfg(feature = "server")]
     Audit(audit::Args),
     #[cfg(feature = "server")]
@@ -62,6 +64,8 @@ impl Cli {
             Command::Feeds(args) => feeds::run(globals, args),
             #[cfg(feature = "server")]
             Command::Templates(args) => templates::run(globals, args),
+            #[cfg(feature = "server")]
+            Command::References(args) => references::run(globals, args),
             #[cfg(feature = "server")]
             Command::Audit(args) => audit::run(globals, args),
             #[cfg(feature = "server")]

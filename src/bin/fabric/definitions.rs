@@ -20,6 +20,7 @@ pub struct Document {
 }
 
 /// Reads definitions; every file that cannot be read is told at once.
+#[cfg(feature = "server")]
 pub fn read(files: &[PathBuf]) -> anyhow::Result<Vec<Document>> {
     let (mut documents, mut told) = (Vec::new(), Vec::new());
     for path in files {

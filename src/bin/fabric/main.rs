@@ -24,6 +24,8 @@ mod jobs;
 #[cfg(feature = "server")]
 mod migrate;
 #[cfg(feature = "server")]
+mod references;
+#[cfg(feature = "server")]
 mod rejects;
 #[cfg(feature = "server")]
 mod role;

@@ -45,7 +45,12 @@ fn name(field: &FieldDocument) -> Option<&str> {
     field.name.as_ref().map(|name| name.value.as_str())
 }
 
-fn columns(key: &Written<Vec<Written<String>>>, fields: &[FieldDocument], findings: &mut Findings) -> Vec<usize> {
+/// Indices of the fields that a list names.
+pub(super) fn columns(
+    key: &Written<Vec<Written<String>>>,
+    fields: &[FieldDocument],
+    findings: &mut Findings,
+) -> Vec<usize> {
     if key.value.is_empty() || key.value.len() > MAX_COLUMNS {
         let message = format!("found {} fields; expected 1 to {MAX_COLUMNS}", key.value.len());
         findings.add(key.at, message);

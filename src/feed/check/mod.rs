@@ -8,6 +8,7 @@ mod keys;
 pub(in crate::feed) mod kinds;
 mod layout;
 mod names;
+mod rules;
 mod target;
 mod thresholds;
 mod time_format;
@@ -23,7 +24,6 @@ use super::model::{Feed, FeedName, Field};
 /// Of the language, but not of this version of it.
 const LATER: &[&str] = &[
     "files",
-    "rules",
     "controls",
     "records",
     "stream",
@@ -55,6 +55,7 @@ pub(super) fn feed(written: &FeedDocument, findings: &mut Findings) -> Option<Fe
     let missing = layout.as_ref().map(|layout| layout.missing_values()).unwrap_or_default();
     let fields = fields(written, missing, findings);
     let keys = keys::keys(written, findings);
+    let rules = rules::rules(written, findings);
     let thresholds = thresholds::thresholds(written.thresholds.as_ref(), findings);
     let target = target::target(written.target.as_ref(), name.as_ref().map(FeedName::as_str), findings);
     Some(Feed {
@@ -66,6 +67,7 @@ pub(super) fn feed(written: &FeedDocument, findings: &mut Findings) -> Option<Fe
         primary_key: keys.primary,
         unique_keys: keys.unique,
         approval: written.approval.as_ref().map(|word| word.value),
+        rules,
         on_empty: written.on_empty.as_ref().map(|word| word.value).unwrap_or_default(),
         thresholds,
         target: target?,

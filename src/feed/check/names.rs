@@ -16,13 +16,23 @@ const SYSTEM_COLUMNS: [&str; 6] = ["tableoid", "xmin", "cmin", "xmax", "cmax", "
 const MAX_BYTES: usize = 63;
 
 pub(super) fn feed(name: &Written<String>, findings: &mut Findings) -> Option<FeedName> {
-    let checked = FeedName::new(&name.value);
+    kebab("feed", name, FeedName::new, findings)
+}
+
+/// `what`: "feed", "rule", "reference set". `check` knows kebab-case.
+pub(super) fn kebab<N>(
+    what: &str,
+    name: &Written<String>,
+    check: impl Fn(&str) -> Option<N>,
+    findings: &mut Findings,
+) -> Option<N> {
+    let checked = check(&name.value);
     if checked.is_none() {
         let suggestion = suggestion(&name.value, '-');
         findings.add(
             name.at,
             format!(
-                "`{}` cannot be a feed's name; expected kebab-case: small letters, digits and `-`, a letter first, \
+                "`{}` cannot be a {what}'s name; expected kebab-case: small letters, digits and `-`, a letter first, \
                  at most {MAX_BYTES} characters{suggestion}",
                 shortened(&name.value)
             ),

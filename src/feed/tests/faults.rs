@@ -25,7 +25,9 @@ fields:
   - { name: amount, type: 'decimal(12,2)', exclusivMinimum: 0 }
   - { name: branch_code, type: strnig }
   - { name: Posted At, type: string, minimum: 3 }
-rules: []
+rules:
+  - { name: Known Branch, fields: [branch], reference: branches, match: notin }
+  - { name: large, when: amount > 10000, expression: branch_code != '' }
 primaryKey: [branch]
 thresholds:
   - { rejects: 101%, action: rollback }
@@ -64,7 +66,7 @@ fn what_the_language_leaves_out_of_yaml_is_refused() {
 #[test]
 fn words_whose_time_has_not_come_are_not_supported_yet() {
     for text in [
-        "rules: []",
+        "rules: [ { name: a, when: x > 1, expression: y > 1 } ]",
         "controls: []",
         "stream: {}",
         "files: []",
@@ -177,6 +179,33 @@ fn a_key_of_unknown_repeated_or_optional_fields_is_refused() {
         let found = faults(&(field("type: string") + keys));
         assert!(found.contains(expected), "{keys}: {found}");
     }
+}
+
+#[test]
+fn a_rule_that_cannot_be_meant_is_refused() {
+    for (rules, expected) in [
+        ("name: a, fields: [y], reference: s", "rule a: there is no field `y`"),
+        ("name: A, fields: [x], reference: s", "`A` cannot be a rule's name; expected kebab-case"),
+        ("name: a, fields: [x], reference: S/../x", "rule a: `S/../x` cannot be a reference set's name"),
+        ("name: a, fields: [x, x], reference: s", "`x` stands here a second time"),
+        ("name: a, fields: [], reference: s", "expected 1 to 32"),
+        ("name: a, fields: [x]", "rule a: `reference` is missing; expected for example `reference: branches`"),
+        ("name: a, reference: s", "`fields` is missing"),
+        ("fields: [x], reference: s", "`name` is missing"),
+        ("name: a, fields: [x], reference: [s]", "found a list; expected a reference set's name"),
+        ("name: a, fields: [x], reference: { columns: [c] }", "`set` is missing"),
+        ("name: a, fields: [x], reference: { set: s, columns: [] }", "there is no column here"),
+        ("name: a, fields: [x], reference: { set: s, columns: [c, d] }", "found 2 columns for 1 fields"),
+        ("name: a, fields: [x], reference: { set: s, column: c }", "did you mean `columns`?"),
+        ("name: a, fields: [x], reference: s, match: not", "expected one of `in`, `not-in`"),
+        ("name: a, fields: [x], reference: s, severty: warn", "did you mean `severity`?"),
+    ] {
+        let found = faults(&(field("type: string") + &format!("rules: [ {{ {rules} }} ]\n")));
+        assert!(found.contains(expected), "{rules}: {found}");
+    }
+    let twice = "rules:\n  - { name: a, fields: [x], reference: s }\n  - { name: a, fields: [x], reference: t }\n";
+    let found = faults(&(field("type: string") + twice));
+    assert!(found.contains("there is a rule `a` in line 6 already"), "{found}");
 }
 
 #[test]

@@ -100,6 +100,34 @@ fn a_share_is_read_as_parts_per_million_quoted_or_plain() {
 }
 
 #[test]
+fn a_rule_looks_a_key_up_in_a_reference_set() {
+    let text = field("type: string")
+        + "  - { name: y, type: string }\n"
+        + "rules:\n  - { name: known, fields: [x], reference: branches }\n"
+        + "  - name: no-pair\n    fields: [y, x]\n    reference: { set: pairs, columns: [b, a] }\n"
+        + "    match: not-in\n    severity: warn\n    message: Closed\n";
+    let reference = |set, columns: &[&str], membership| {
+        let columns = columns.iter().map(|column| (*column).to_owned()).collect();
+        RuleKind::Reference(Reference { set: ReferenceName::new(set).unwrap(), columns, membership })
+    };
+    let known = Rule {
+        name: "known".into(),
+        fields: vec![0],
+        severity: Severity::Error,
+        message: None,
+        kind: reference("branches", &[], Membership::In),
+    };
+    let no_pair = Rule {
+        name: "no-pair".into(),
+        fields: vec![1, 0],
+        severity: Severity::Warn,
+        message: Some("Closed".into()),
+        kind: reference("pairs", &["b", "a"], Membership::NotIn),
+    };
+    assert_eq!(parsed(&text).rules, [known, no_pair]);
+}
+
+#[test]
 fn an_alert_alone_leaves_the_default_stop_in_force() {
     let text = field("type: string") + "thresholds: [ { rejects: 5, action: alert } ]\n";
     let thresholds = parsed(&text).thresholds;

@@ -54,6 +54,21 @@ fn printed_field(field: &Field) -> String {
     )
 }
 
+fn printed_rule(feed: &Feed, rule: &Rule) -> String {
+    let RuleKind::Reference(Reference { set, columns, membership }) = &rule.kind;
+    let fields: Vec<String> = rule.fields.iter().map(|i| feed.fields[*i].name.clone()).collect();
+    let severity = if rule.severity == Severity::Warn { "warn" } else { "error" };
+    let membership = if *membership == Membership::NotIn { "not-in" } else { "in" };
+    let set =
+        if columns.is_empty() { set.to_string() } else { format!("{{ set: {set}, columns: {} }}", texts(columns)) };
+    let message = rule.message.as_ref().map(|message| format!(", message: {}", quoted(message))).unwrap_or_default();
+    format!(
+        "  - {{ name: {}, fields: {}, reference: {set}, severity: {severity}, match: {membership}{message} }}\n",
+        rule.name,
+        texts(&fields)
+    )
+}
+
 fn printed(feed: &Feed) -> String {
     let Layout::Delimited(layout) = &feed.layout;
     let quote = layout.quote.map_or("none".to_owned(), |quote| quoted(&char::from(quote).to_string()));
@@ -64,10 +79,12 @@ fn printed(feed: &Feed) -> String {
     } else {
         format!("primaryKey: {}\n", texts(&names(&feed.primary_key)))
     };
+    let rules: String = feed.rules.iter().map(|rule| printed_rule(feed, rule)).collect();
+    let rules = if rules.is_empty() { rules } else { format!("rules:\n{rules}") };
     let Threshold { limit: RejectLimit::Count(rejects), after, .. } = feed.thresholds[0] else { unreachable!() };
     format!(
         "feed: {}\ndescription: {}\nlayout: {{ format: delimited, delimiter: {}, quoteChar: {quote}, header: {}, \
-         missingValues: {} }}\nfields:\n{fields}{key}thresholds: [ {{ rejects: {rejects}, after: {after}, action: stop }} ]\n\
+         missingValues: {} }}\nfields:\n{fields}{key}{rules}thresholds: [ {{ rejects: {rejects}, after: {after}, action: stop }} ]\n\
          target: {{ schema: {}, table: {} }}\n",
         feed.name,
         quoted(feed.description.as_deref().unwrap()),
@@ -121,11 +138,25 @@ fn kind() -> impl Strategy<Value = (FieldType, Vec<Constraint>)> {
 }
 
 prop_compose! {
+    /// About the first field, which every feed has.
+    fn rule()(
+        set in "[a-z][a-z0-9-]{0,20}", column in proptest::option::of("\\PC{1,10}"), warn in any::<bool>(),
+        not in any::<bool>(), message in proptest::option::of("\\PC{1,20}"),
+    ) -> Rule {
+        let membership = if not { Membership::NotIn } else { Membership::In };
+        let set = ReferenceName::new(&set).unwrap();
+        let kind = RuleKind::Reference(Reference { set, columns: column.into_iter().collect(), membership });
+        let severity = if warn { Severity::Warn } else { Severity::Error };
+        Rule { name: String::new(), fields: vec![0], severity, message, kind }
+    }
+}
+
+prop_compose! {
     fn feed()(
         name in "[a-z][a-z0-9-]{0,20}", description in "\\PC{1,40}", delimiter in "[,;|\t]", quote in any::<bool>(),
         header in any::<bool>(), kinds in proptest::collection::vec((kind(), any::<[bool; 3]>()), 1..6),
         missing in proptest::sample::subsequence(vec!["", "null", "NULL", "-", "#N/A", "é"], 0..6),
-        rejects in 0..u64::MAX / 2, after in 0_u64..1_000_000, table in "[a-z_][a-z0-9_]{0,62}",
+        rules in proptest::collection::vec(rule(), 0..4), rejects in 0..u64::MAX / 2, after in 0_u64..1_000_000, table in "[a-z_][a-z0-9_]{0,62}",
     ) -> Feed {
         let fields = kinds.into_iter().enumerate().map(|(i, ((kind, constraints), [required, pii, warn]))| Field {
             name: format!("f{i}"), description: None, pii, kind, required: required || i == 0, constraints,
@@ -137,8 +168,9 @@ prop_compose! {
                 delimiter: delimiter.as_bytes()[0], quote: quote.then_some(b'"'), header,
                 missing_values: missing.into_iter().map(str::to_owned).collect(),
             }),
-            fields: fields.collect(), primary_key: vec![0], unique_keys: Vec::new(), on_empty: OnEmpty::Ok,
-            approval: None,
+            fields: fields.collect(), primary_key: vec![0], unique_keys: Vec::new(), approval: None,
+            rules: rules.into_iter().enumerate().map(|(i, rule)| Rule { name: format!("rule-{i}"), ..rule }).collect(),
+            on_empty: OnEmpty::Ok,
             thresholds: vec![Threshold { limit: RejectLimit::Count(rejects), after, action: ThresholdAction::Stop }],
             target: Target { schema: "public".into(), table, mode: TargetMode::Append },
         }

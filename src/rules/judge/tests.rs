@@ -3,8 +3,10 @@
 use super::*;
 use crate::chunk::{Ending, Seq};
 use crate::feed::{
-    Bound, Constraint, Delimited, Feed, FeedName, Field, FieldType, Layout, OnEmpty, Target, TargetMode,
+    Bound, Constraint, Delimited, Feed, FeedName, Field, FieldType, Layout, Membership, OnEmpty, Reference,
+    ReferenceName, Rule, RuleKind, Target, TargetMode,
 };
+use crate::rules::{PlanFault, SetFile, Sets};
 
 fn field(name: &str, kind: FieldType, constraints: Vec<Constraint>) -> Field {
     let name = name.to_owned();
@@ -39,11 +41,16 @@ fn feed() -> Feed {
         fields: vec![key, field("amount", money, limits), currency, field("at", local, vec![])],
         primary_key: vec![],
         unique_keys: vec![],
+        rules: vec![],
         on_empty: OnEmpty::Ok,
         approval: None,
         thresholds: vec![],
         target: Target { schema: "public".to_owned(), table: "judged".to_owned(), mode: TargetMode::Append },
     }
+}
+
+fn compiled(feed: &Feed) -> Plan {
+    Plan::compile(feed, &Sets::new()).unwrap()
 }
 
 /// The values of one record and what it broke, by name.
@@ -56,12 +63,12 @@ fn judged<'c>(plan: &Plan, cells: &[&'c [u8]]) -> (Vec<Value<'c>>, Vec<String>) 
 }
 
 fn broken(cells: &[&[u8]]) -> Vec<String> {
-    judged(&Plan::compile(&feed()), cells).1
+    judged(&compiled(&feed()), cells).1
 }
 
 #[test]
 fn a_good_record_gives_one_value_per_field() {
-    let plan = Plan::compile(&feed());
+    let plan = compiled(&feed());
     let (values, broken) = judged(&plan, &[b"T001", b"12.5", b"EUR", b"1970-01-01 01:00:00"]);
     assert_eq!(values, [Value::Text("T001"), Value::Decimal(1250), Value::Text("EUR"), Value::Timestamp(0)]);
     assert!(broken.is_empty());
@@ -69,7 +76,7 @@ fn a_good_record_gives_one_value_per_field() {
 
 #[test]
 fn rules_stand_in_the_order_in_which_they_are_told() {
-    let plan = Plan::compile(&feed());
+    let plan = compiled(&feed());
     let names: Vec<_> = plan.rules().iter().map(|rule| rule.name.as_str()).collect();
     let key = ["key.required", "key.encoding", "key.nul", "key.pattern"];
     let amount = ["amount.type", "amount.maximum", "amount.exclusiveMinimum"];
@@ -80,7 +87,7 @@ fn rules_stand_in_the_order_in_which_they_are_told() {
 
 #[test]
 fn a_missing_value_breaks_required_and_nothing_else() {
-    let plan = Plan::compile(&feed());
+    let plan = compiled(&feed());
     for missing in [b"".as_slice(), b"NULL"] {
         let (values, broken) = judged(&plan, &[missing; 4]);
         assert_eq!(values, [Value::Missing; 4]);
@@ -107,7 +114,7 @@ fn a_cell_that_cannot_be_read_is_asked_no_constraint() {
 
 #[test]
 fn faults_of_a_value_are_errors_though_the_field_only_warns() {
-    let plan = Plan::compile(&feed());
+    let plan = compiled(&feed());
     let severity = |name: &str| plan.rules().iter().find(|rule| rule.name == name).unwrap().severity;
     assert_eq!(severity("currency.required"), Severity::Warn);
     assert_eq!(severity("currency.enum"), Severity::Warn);
@@ -117,7 +124,7 @@ fn faults_of_a_value_are_errors_though_the_field_only_warns() {
 
 #[test]
 fn a_breach_names_field_value_and_what_must_be() {
-    let plan = Plan::compile(&feed());
+    let plan = compiled(&feed());
     let told = |rule: &str, cell: &'static [u8]| {
         let id = plan.rules().iter().position(|known| known.name == rule).unwrap();
         let breach = plan.breach(RuleId(id as u16), |_| cell);
@@ -173,7 +180,7 @@ fn verdict(payload: &[u8], ending: Ending) -> (Verdict, Vec<u64>) {
         assert_eq!(values.len(), 4);
         accepted.push(record.at.record);
     };
-    let verdict = Plan::compile(&feed).judge(&columns, &chunk(payload, ending), &mut Scratch::default(), accept);
+    let verdict = compiled(&feed).judge(&columns, &chunk(payload, ending), &mut Scratch::default(), accept);
     assert_eq!(verdict.records, verdict.accepted + verdict.rejects.len() as u64);
     (verdict, accepted)
 }
@@ -200,7 +207,7 @@ fn a_chunk_gives_its_good_records_and_a_reject_for_each_other() {
 #[test]
 fn the_tally_counts_warnings_of_accepted_records_too() {
     let (verdict, _) = verdict(b"T001|1|CHF|\nT002|0|CHF|\nT003|0|EUR|\n", Ending::Whole);
-    let plan = Plan::compile(&feed());
+    let plan = compiled(&feed());
     let tally = verdict.tally.iter().map(|one| (plan.rule(one.rule).name.as_str(), one.records, one.first.record));
     assert_eq!(tally.collect::<Vec<_>>(), [("amount.exclusiveMinimum", 2, 102), ("currency.enum", 2, 101)]);
 }
@@ -216,11 +223,104 @@ fn an_overlong_record_is_a_reject_that_keeps_its_first_bytes() {
 #[test]
 fn a_scratch_carries_nothing_from_chunk_to_chunk() {
     let feed = feed();
-    let (plan, columns) = (Plan::compile(&feed), Columns::bind(&feed, b"").unwrap());
+    let (plan, columns) = (compiled(&feed), Columns::bind(&feed, b"").unwrap());
     let mut scratch = Scratch::default();
     let bad = chunk(b"T001|0|CHF|\n", Ending::Whole);
     let first = plan.judge(&columns, &bad, &mut scratch, |_, _| {});
     assert_eq!(plan.judge(&columns, &bad, &mut scratch, |_, _| {}), first);
     let good = plan.judge(&columns, &chunk(b"T001|1|EUR|\n", Ending::Whole), &mut scratch, |_, _| {});
     assert_eq!((good.accepted, good.tally), (1, vec![]));
+}
+
+fn reference(name: &str, fields: &[usize], set: &str, membership: Membership) -> Rule {
+    let set = ReferenceName::new(set).unwrap();
+    let kind = RuleKind::Reference(Reference { set, columns: vec![], membership });
+    Rule { name: name.to_owned(), fields: fields.to_vec(), severity: Severity::Error, message: None, kind }
+}
+
+fn sets(files: &[(&str, &str)]) -> Sets {
+    let read = |(name, text): &(&str, &str)| {
+        let file = SetFile::read(name, text.as_bytes(), &[]).unwrap();
+        ((*name).to_owned(), file.keys.into_set(file.columns).into())
+    };
+    files.iter().map(read).collect()
+}
+
+/// What the records of `payload` break of the feed's own rules, by record.
+fn looked_up(rules: Vec<Rule>, files: &[(&str, &str)], payload: &[u8]) -> Verdict {
+    let feed = Feed { rules, ..feed() };
+    let plan = Plan::compile(&feed, &sets(files)).unwrap();
+    let columns = Columns::bind(&feed, b"").unwrap();
+    plan.judge(&columns, &chunk(payload, Ending::Whole), &mut Scratch::default(), |_, _| {})
+}
+
+#[test]
+fn a_record_whose_key_is_not_in_the_set_breaks_the_rule_by_its_name() {
+    let known = reference("known-key", &[0], "keys", Membership::In);
+    let verdict = looked_up(vec![known], &[("keys", "key\nT001\n")], b"T001|1|EUR|\nT002|1|EUR|\n");
+    assert_eq!((verdict.accepted, rules_of(&verdict.rejects[0])), (1, vec!["known-key"]));
+    let breach = &verdict.rejects[0].breaches[0];
+    assert_eq!((breach.field.as_deref(), breach.value.as_deref()), (Some("key"), Some("T002")));
+    assert_eq!(breach.message, "is not in the reference set keys");
+}
+
+#[test]
+fn a_record_whose_key_is_in_the_set_breaks_a_rule_of_not_in() {
+    let closed = Rule {
+        severity: Severity::Warn,
+        message: Some("The account is closed".into()),
+        ..reference("open", &[0], "closed", Membership::NotIn)
+    };
+    let verdict =
+        looked_up(vec![closed.clone()], &[("closed", "key\nT001\n")], b"T001|1|EUR|\nT002|0|EUR|\nT001|0|EUR|\n");
+    assert_eq!((verdict.accepted, verdict.rejects.len()), (1, 2));
+    assert_eq!(verdict.tally.last().map(|tally| tally.records), Some(2), "a warning is counted and loaded");
+    assert_eq!(rules_of(&verdict.rejects[1]), ["amount.exclusiveMinimum", "open"]);
+    assert_eq!(verdict.rejects[1].breaches[1].message, "The account is closed");
+}
+
+#[test]
+fn several_fields_are_one_key_in_the_order_of_the_sets_columns() {
+    let in_order = reference("pair", &[2, 0], "pairs", Membership::In);
+    let mut by_name = reference("named-pair", &[0, 2], "pairs", Membership::In);
+    let RuleKind::Reference(named) = &mut by_name.kind;
+    named.columns = vec!["key".into(), "currency".into()];
+    let pairs = [("pairs", "currency,key\nEUR,T001\nUSD,T002\n")];
+    let verdict = looked_up(vec![in_order, by_name], &pairs, b"T001|1|EUR|\nT002|1|USD|\nT001|1|USD|\n");
+    assert_eq!((verdict.accepted, rules_of(&verdict.rejects[0])), (2, vec!["pair", "named-pair"]));
+    let breach = &verdict.rejects[0].breaches[0];
+    assert_eq!((breach.field.as_deref(), breach.value.as_deref()), (None, Some("USD, T001")));
+    assert_eq!(breach.message, "as currency, key is not in the reference set pairs");
+}
+
+#[test]
+fn a_cell_that_holds_the_separator_is_no_other_key() {
+    let pair = reference("pair", &[0, 2], "pairs", Membership::In);
+    let verdict = looked_up(vec![pair], &[("pairs", "a,b\nT001,EUR\n")], b"T001\x1fEUR|1|EUR|\nT001|1|EUR|\n");
+    assert_eq!((verdict.accepted, rules_of(&verdict.rejects[0])), (1, vec!["key.pattern", "pair"]));
+}
+
+#[test]
+fn a_record_without_a_value_in_its_key_is_not_asked() {
+    let rules = vec![
+        reference("amount", &[1], "none", Membership::In),
+        reference("both", &[0, 1], "pairs", Membership::In),
+        reference("neither", &[0, 1], "pairs", Membership::NotIn),
+    ];
+    let files = [("none", "amount\n-\n"), ("pairs", "a,b\n-,-\n")];
+    let verdict = looked_up(rules, &files, b"T001||EUR|\nT001|NULL|EUR|\nT001|x|EUR|\n");
+    assert_eq!(verdict.accepted, 2);
+    assert_eq!(rules_of(&verdict.rejects[0]), ["amount.type"], "nor one that cannot be read");
+}
+
+#[test]
+fn a_plan_needs_every_set_with_as_many_columns_as_the_rule_has_fields() {
+    let feed = Feed { rules: vec![reference("pair", &[0, 2], "pairs", Membership::In)], ..feed() };
+    let refused = |files: &[(&str, &str)]| Plan::compile(&feed, &sets(files)).err().unwrap();
+    assert_eq!(refused(&[]), PlanFault::NoSet { rule: "pair".into(), set: "pairs".into() });
+    assert_eq!(
+        refused(&[("pairs", "key\nT001\n")]).to_string(),
+        "rule pair looks up key with currency in the reference set pairs, whose key is the column key; \
+         the set would be loaded for it with `--columns key,currency`"
+    );
 }

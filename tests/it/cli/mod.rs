@@ -2,6 +2,7 @@
 
 mod check;
 mod manners;
+mod references;
 mod settings;
 
 use std::ffi::OsStr;

@@ -1,8 +1,9 @@
-//! What users edit: versions, templates, approval, the audit log.
+//! What users edit: versions, templates, approval, reference sets, the audit log.
 
 mod approval;
 mod audit;
 mod racing;
+mod references;
 mod templates;
 mod versions;
 

@@ -4,11 +4,11 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use fabric::chunk::{Chunk, Cutter, Delivery, JobId, Limits, Origin, Token};
-use fabric::config::{FeedVersion, active_feed, apply_feed};
+use fabric::config::{PinnedFeed, active_feed, apply_feed};
 use fabric::copy::RowEncoder;
 use fabric::load::{Entry, Gates, JudgedChunk, LoadError, Loader, Outcome};
 use fabric::record::Columns;
-use fabric::rules::Scratch;
+use fabric::rules::{Scratch, Sets};
 use fabric::settings::{LoadSettings, PostgresSettings, Settings};
 
 use crate::database::Database;
@@ -33,7 +33,7 @@ pub const TOKEN: Token = Token([7; 16]);
 
 pub struct Bench {
     pub database: Database,
-    pub feed: Arc<FeedVersion>,
+    pub feed: Arc<PinnedFeed>,
     pub load: LoadSettings,
 }
 
@@ -46,7 +46,8 @@ impl Bench {
         }
         let load = Settings::default().load;
         apply_feed(&database.pool, "cards.yaml", document, &load).await.unwrap();
-        let feed = Arc::new(active_feed(&database.pool, "cards").await.unwrap());
+        let stored = active_feed(&database.pool, "cards").await.unwrap();
+        let feed = Arc::new(PinnedFeed::compile(stored, &Sets::new()).unwrap());
         Self { database, feed, load }
     }
 

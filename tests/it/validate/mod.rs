@@ -8,5 +8,5 @@ mod gap;
 mod held_target;
 mod member;
 mod protocol;
-mod publisher;
+pub mod publisher;
 mod waiting;

@@ -1,0 +1,112 @@
+//! Which version of a set is the active one.
+
+use sqlx::{Connection as _, PgConnection, PgPool};
+
+use super::{Active, ReferenceError, active, lock, no_set, no_version};
+use crate::config::change::{Action, Kind, set_active};
+use crate::feed;
+use crate::rules::sets_of;
+
+/// Makes a version the active one, and takes a retired set back. Answers the version that was active before.
+pub async fn activate(pool: &PgPool, name: &str, version: i32, message: Option<&str>) -> Result<i32, ReferenceError> {
+    let mut connection = pool.acquire().await?;
+    let mut transaction = connection.begin().await?;
+    let before = locked(&mut transaction, name).await?;
+    make(&mut transaction, name, version, Action::Activate, message).await?;
+    transaction.commit().await?;
+    Ok(before.version)
+}
+
+/// Makes an earlier version the active one: `to`, or the one before the active one. Answers both: before and now.
+pub async fn rollback(
+    pool: &PgPool,
+    name: &str,
+    to: Option<i32>,
+    message: Option<&str>,
+) -> Result<(i32, i32), ReferenceError> {
+    let mut connection = pool.acquire().await?;
+    let mut transaction = connection.begin().await?;
+    let before = locked(&mut transaction, name).await?.version;
+    let earlier: Option<i32> = sqlx::query_scalar(
+        "select max(version) from fabric.reference_versions
+          where reference = $1 and version < $2 and ($3::integer is null or version = $3)",
+    )
+    .bind(name)
+    .bind(before)
+    .bind(to)
+    .fetch_one(&mut *transaction)
+    .await?;
+    let Some(version) = earlier else {
+        let (name, version) = (name.to_owned(), to.unwrap_or(before - 1));
+        let hint = format!("v{before} is active, and a rollback goes to a version before it");
+        return Err(ReferenceError::NoVersion { name, version, hint });
+    };
+    make(&mut transaction, name, version, Action::Rollback, message).await?;
+    transaction.commit().await?;
+    Ok((before, version))
+}
+
+/// No new job may look the set up; jobs that pin a version of it go on. Refused where the active version of a feed looks
+/// it up.
+pub async fn retire(pool: &PgPool, name: &str, message: Option<&str>) -> Result<(), ReferenceError> {
+    let mut connection = pool.acquire().await?;
+    let mut transaction = connection.begin().await?;
+    let before = locked(&mut transaction, name).await?;
+    let feeds = feeds_that_look_up(&mut transaction, name).await?;
+    if !feeds.is_empty() {
+        return Err(ReferenceError::InUse { name: name.to_owned(), feeds: feeds.join(", ") });
+    }
+    set_active(&mut transaction, Kind::Reference, name, before.version, Action::Retire, message).await?;
+    transaction.commit().await?;
+    Ok(())
+}
+
+async fn locked(connection: &mut PgConnection, name: &str) -> Result<Active, ReferenceError> {
+    lock(connection, name).await?;
+    match active(connection, name).await? {
+        Some(active) => Ok(active),
+        None => Err(no_set(connection, name).await?),
+    }
+}
+
+async fn make(
+    connection: &mut PgConnection,
+    name: &str,
+    version: i32,
+    action: Action,
+    message: Option<&str>,
+) -> Result<(), ReferenceError> {
+    let there: bool = sqlx::query_scalar(
+        "select exists (select from fabric.reference_versions where reference = $1 and version = $2)",
+    )
+    .bind(name)
+    .bind(version)
+    .fetch_one(&mut *connection)
+    .await?;
+    if !there {
+        return Err(no_version(connection, name, version).await?);
+    }
+    Ok(set_active(connection, Kind::Reference, name, version, action, message).await?)
+}
+
+/// Feeds that are not retired, by their active versions, in order.
+pub(super) async fn feeds_that_look_up(
+    connection: &mut PgConnection,
+    set: &str,
+) -> Result<Vec<String>, ReferenceError> {
+    let active: Vec<(String, i32, String)> = sqlx::query_as(
+        "select f.feed, v.version, coalesce(v.resolved, v.document)
+           from fabric.feeds f join fabric.feed_versions v on (v.feed, v.version) = (f.feed, f.active_version)
+          where f.retired_at is null order by f.feed",
+    )
+    .fetch_all(connection)
+    .await?;
+    let mut feeds = Vec::new();
+    for (name, version, document) in active {
+        let feed = feed::parse(&format!("feed {name} v{version}"), &document)?;
+        if sets_of(&feed).contains(&set) {
+            feeds.push(name);
+        }
+    }
+    Ok(feeds)
+}
