@@ -12,8 +12,9 @@ const TOLD: usize = 10;
 
 pub async fn look(pool: &PgPool) -> Result<Finding, sqlx::Error> {
     let active: Vec<(String, i32, String)> = sqlx::query_as(
-        "select f.feed, v.version, v.document from fabric.feeds f
+        "select f.feed, v.version, coalesce(v.resolved, v.document) from fabric.feeds f
            join fabric.feed_versions v on (v.feed, v.version) = (f.feed, f.active_version)
+          where f.retired_at is null
           order by f.feed",
     )
     .fetch_all(pool)

@@ -137,12 +137,13 @@ impl Rounds {
         if let Some(feed) = self.feeds.get(&key) {
             return Ok(feed.clone());
         }
-        let document: String =
-            sqlx::query_scalar("select document from fabric.feed_versions where feed = $1 and version = $2")
-                .bind(&job.feed)
-                .bind(job.feed_version)
-                .fetch_one(connection)
-                .await?;
+        let document: String = sqlx::query_scalar(
+            "select coalesce(resolved, document) from fabric.feed_versions where feed = $1 and version = $2",
+        )
+        .bind(&job.feed)
+        .bind(job.feed_version)
+        .fetch_one(connection)
+        .await?;
         let feed = crate::feed::parse(&job.feed, &document)
             .inspect_err(|faults| {
                 tracing::error!(job = %job.job, feed = job.feed, %faults, "this release cannot read the job's feed");

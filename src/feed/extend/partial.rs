@@ -8,6 +8,7 @@ use super::Templates;
 use super::family::{Family, without};
 use super::merge;
 use crate::feed::check;
+use crate::feed::check::kinds::TypeName;
 use crate::feed::decode::Decode as _;
 use crate::feed::document::FeedDocument;
 use crate::feed::fault::{Faults, Findings, Place, SourceIndex};
@@ -18,7 +19,7 @@ use crate::feed::node::{self, Entry, Node, Quoting, Value, shortened};
 const THOUGHT_UP: SourceIndex = usize::MAX;
 const AT: Place = Place::start(THOUGHT_UP);
 
-/// A type of each kind, for fields that have none in the template.
+/// A type of each kind, for fields that have none in the template: in the order of [`TypeName::ALL`].
 const TYPES: [&str; 6] = ["string", "integer", "decimal(38,18)", "boolean", "date", "timestamp"];
 
 /// Checks a template and answers its name. `templates`: those that it may extend.
@@ -32,6 +33,9 @@ pub fn check_template(source_name: &str, text: &str, templates: &Templates) -> R
         return findings.conclude(&[source_name], None);
     };
     let name = name(&own, &mut findings);
+    let mut parts = own.clone();
+    without(&mut parts, &["template", "extends"]);
+    FeedDocument::decode(&parts, &mut findings);
     let family = Family::gather(own, name.as_deref().or(Some("")), templates, &mut findings);
     let sources: Vec<&str> = std::iter::once(source_name).chain(family.source_names()).collect();
     if findings.is_empty() {
@@ -106,10 +110,13 @@ fn names_in(node: &Node, of_rules: bool, names: &mut BTreeSet<String>) {
             fields.for_each(|entry| names_in(&entry.node, false, names));
         }
         Value::List(items) => items.iter().for_each(|item| names_in(item, false, names)),
-        Value::Scalar { text, .. } => {
+        // A name that no field can have is told as one that is not there.
+        Value::Scalar { text, .. }
+            if text.bytes().all(|b| b.is_ascii_lowercase() || b.is_ascii_digit() || b == b'_') =>
+        {
             names.insert(text.clone());
         }
-        Value::Map(_) | Value::Refused => {}
+        Value::Scalar { .. } | Value::Map(_) | Value::Refused => {}
     }
 }
 
@@ -134,8 +141,15 @@ fn complete_field(item: &mut Node) {
         check(&map([("feed", text("thought-up")), ("layout", layout), ("fields", fields)]), &mut findings);
         findings.is_empty()
     };
-    let fitting = TYPES.iter().map(|kind| typed(kind)).find(is_right);
-    *item = fitting.unwrap_or_else(|| typed("string"));
+    let all = TYPES.iter().zip(TypeName::ALL);
+    // Where none is right, what is said should speak of one that has these options.
+    let has_its_options = |kind: TypeName| match &item.value {
+        Value::Map(entries) => entries.iter().all(|entry| kind.options().contains(&entry.key.as_str())),
+        _ => false,
+    };
+    let fitting = all.clone().map(|(kind, _)| typed(kind)).find(is_right);
+    let near = || all.clone().find(|(_, kind)| has_its_options(*kind)).map_or("string", |(kind, _)| kind);
+    *item = fitting.unwrap_or_else(|| typed(near()));
 }
 
 fn field(name: &str, kind: &str) -> Node {

@@ -1,5 +1,6 @@
 //! What a definition means, and what is said of one that is wrong.
 
+mod extending;
 mod faults;
 mod properties;
 mod schema;

@@ -62,7 +62,7 @@ async fn propagation_makes_the_new_versions_of_all_feeds_in_one_step_or_none() {
         matches!(&refused, ConfigError::Propagation { faults, .. } if faults.contains("no integer passes")),
         "{refused}"
     );
-    assert_eq!(database.number("select max(version) from fabric.template_versions").await, 2);
+    assert_eq!(database.number("select count(*) from fabric.template_versions").await, 2);
     assert_eq!((active(&database, "cards").await, active(&database, "other-cards").await), (2, 2));
     // Going back is a change like any other.
     let change = Change { propagate: Propagate::Yes, ..Change::default() };
@@ -148,7 +148,7 @@ async fn a_template_that_no_feed_can_extend_is_refused_with_its_place() {
         ("template: x\nfields:\n  - { name: a, minimum: many }\n", "template.yaml:3:25  a.minimum: "),
         (
             "template: x\nlayout: delimited\n",
-            "template.yaml:2:9  layout: found `delimited`, but a template has a map here",
+            "template.yaml:2:9  layout: found `delimited`; expected the options of layout",
         ),
         ("template: x\nextends: [y]\n", "template.yaml:2:11  extends: there is no template `y`"),
     ] {
@@ -162,4 +162,27 @@ async fn a_template_that_no_feed_can_extend_is_refused_with_its_place() {
     installation.succeed(&["templates", "apply", &file]);
     let as_feed = told(&installation.run(&["feeds", "apply", &file]));
     assert!(as_feed.contains("this is a template, not a feed: `fabric templates apply FILE`"), "{as_feed}");
+}
+
+#[tokio::test]
+async fn a_job_is_judged_by_the_versions_that_it_began_with_whatever_is_activated_meanwhile() {
+    let installation = Installation::new().await;
+    let layout = installation.write("layout.yaml", LAYOUT);
+    let feed = installation.write("cards.yaml", FEED);
+    installation.succeed(&["templates", "apply", &layout]);
+    installation.succeed(&["feeds", "apply", &feed]);
+    let data = installation.write("data.txt", "id|amount\na|1\nb|7\nc|101\n");
+    let job = installation.json(0, &["ingest", "cards", &data, "--json"])["job"].to_string();
+    for minimum in ["5", "50", "70"] {
+        installation.write("layout.yaml", LAYOUT.replace("minimum: 1", &format!("minimum: {minimum}")));
+        installation.succeed(&["templates", "apply", &layout, "--propagate"]);
+    }
+    assert_eq!(active(&installation.database, "cards").await, 4);
+    let validator = installation.validator();
+    let report = installation.json(0, &["jobs", "wait", &job, "--json"]);
+    assert_eq!(report["feedVersion"], 1, "{report}");
+    assert_eq!(report["rejectsByRule"], serde_json::json!({ "amount.maximum": 1 }), "{report}");
+    let again = installation.json(0, &["ingest", "cards", &data, "--again", "--wait", "--json"]);
+    assert_eq!((&again["feedVersion"], &again["loaded"]), (&4.into(), &0.into()), "{again}");
+    validator.terminate();
 }
