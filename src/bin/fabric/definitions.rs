@@ -6,6 +6,7 @@ use std::io::Read as _;
 use std::path::{Path, PathBuf};
 
 use fabric::feed::{self, TemplateText, Templates};
+#[cfg(feature = "server")]
 use fabric::report::figures;
 
 use crate::exit::Refused;
