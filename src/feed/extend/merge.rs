@@ -42,7 +42,11 @@ fn map(mut base: Vec<Entry>, upper: Vec<Entry>, findings: &mut Findings) -> Vec<
         let under = std::mem::replace(&mut base[at].node, Node { at: entry.key_at, value: Value::Refused });
         let key = entry.key.as_str();
         let merged = findings.within(key, |findings| match (under.value, entry.node.value) {
-            (Value::List(under), Value::List(upper)) if BY_NAME.contains(&key) => {
+            // A rule's `fields` are names, not fields.
+            (Value::List(under), Value::List(upper))
+                if BY_NAME.contains(&key)
+                    && under.iter().chain(&upper).any(|item| matches!(item.value, Value::Map(_))) =>
+            {
                 Node { at: entry.node.at, value: Value::List(by_name(under, upper, findings)) }
             }
             (under_value, upper) => {
