@@ -4,9 +4,9 @@ use sqlx::{Connection as _, PgConnection, PgPool};
 
 use super::change::{Action, Kind, set_active};
 use super::error::ConfigError;
+use super::feeds;
 use super::templates::{self, Propagate, Touched};
 use super::versions;
-use super::{difference, feeds};
 use crate::load::{self, TargetChange};
 use crate::settings::LoadSettings;
 
@@ -99,7 +99,7 @@ async fn make_active(
     set_active(transaction, kind, name, version, action, change.message).await?;
     if kind == Kind::Template {
         let document = versions::document(transaction, kind, name, version).await?.unwrap_or_default();
-        touched = templates::touch(transaction, name, (version, &document), change.propagate, load).await?;
+        touched = templates::touch(transaction, name, (version, &document), change, load).await?;
     }
     Ok(Activated { version, before, migrated, touched })
 }
@@ -197,9 +197,6 @@ pub async fn compare(
             None => return Err(versions::unknown_version(&mut connection, kind, name, version).await?),
         }
     }
-    let names = [from, to].map(|version| format!("{name} v{version}"));
-    let of = |text: fn(&versions::Texts) -> String| {
-        difference::difference((&names[0], &text(&texts[0])), (&names[1], &text(&texts[1])))
-    };
-    Ok(of(|text| text.document.clone()).or_else(|| of(versions::Texts::without_origins)))
+    let [from, to] = [from, to].map(|version| format!("{name} v{version}"));
+    Ok(versions::differing((&from, &texts[0]), (&to, &texts[1])))
 }

@@ -3,7 +3,6 @@
 use sqlx::{Connection as _, PgConnection, PgPool};
 
 use super::change::{Action, Kind, audit, set_active};
-use super::difference::difference;
 use super::error::ConfigError;
 use super::versions::{self, NewVersion, Pointer};
 use super::{activation, templates};
@@ -172,12 +171,12 @@ pub(super) async fn require_base(
     if current == based_on {
         return Ok(());
     }
-    let from = versions::document(transaction, kind, &name, based_on).await?;
-    let Some(from) = from else {
+    let Some(from) = versions::texts(transaction, kind, &name, based_on).await? else {
         return Err(versions::unknown_version(transaction, kind, &name, based_on).await?);
     };
-    let to = versions::document(transaction, kind, &name, current).await?.unwrap_or_default();
+    let to = versions::texts(transaction, kind, &name, current).await?;
+    let to = to.expect("the active version is one of those that there are");
     let (from_name, to_name) = (format!("{name} v{based_on}"), format!("{name} v{current}"));
-    let difference = difference((&from_name, &from), (&to_name, &to)).unwrap_or_default();
+    let difference = versions::differing((&from_name, &from), (&to_name, &to)).unwrap_or_default();
     Err(ConfigError::Moved { kind, based_on, current, now: pointer.in_words(), difference, name })
 }

@@ -7,7 +7,7 @@ use crate::feed::Faults;
 pub enum ConfigError {
     #[error(transparent)]
     Faults(#[from] Faults),
-    #[error("{0}")]
+    #[error(transparent)]
     Target(#[from] crate::load::TargetError),
     #[error("there is no feed {name}; {hint}")]
     NoFeed { name: String, hint: String },

@@ -3,6 +3,7 @@
 use jiff::Timestamp;
 use sqlx::{Connection as _, FromRow, PgConnection, PgPool};
 
+use super::activation::Change;
 use super::apply::{Applied, Edit, Edited, Stage, WaitsFor, apply_resolved, require_base};
 use super::change::{Action, Kind, audit, set_active};
 use super::error::ConfigError;
@@ -100,7 +101,8 @@ pub async fn edit_template(
     let name = feed::check_template(source_name, document, &active(&mut transaction).await?)?;
     let applied = store(&mut transaction, &name, document, edit).await?;
     let propagate = if matches!(applied, Applied::Waiting { .. }) { Propagate::No } else { propagate };
-    let touched = touch(&mut transaction, &name, (applied.version(), document), propagate, load).await?;
+    let change = Change { message: edit.message, propagate, ..Change::default() };
+    let touched = touch(&mut transaction, &name, (applied.version(), document), &change, load).await?;
     transaction.commit().await?;
     Ok(TemplateEdited { edited: Edited { name, applied, migrated: Vec::new() }, touched })
 }
@@ -180,7 +182,7 @@ pub(super) async fn touch(
     transaction: &mut PgConnection,
     name: &str,
     (version, document): (i32, &str),
-    propagate: Propagate,
+    change: &Change<'_>,
     load: &LoadSettings,
 ) -> Result<Vec<Touched>, ConfigError> {
     let mut templates = active(transaction).await?;
@@ -195,10 +197,11 @@ pub(super) async fn touch(
                 if now == resolved.feed {
                     continue;
                 }
-                match propagate {
+                match change.propagate {
                     Propagate::No => Outcome::WouldChange,
                     Propagate::Yes => {
-                        let message = format!("template {name} v{version}");
+                        let why = change.message.map(|why| format!(": {why}")).unwrap_or_default();
+                        let message = format!("template {name} v{version}{why}");
                         let edit = Edit { message: Some(&message), ..Edit::default() };
                         let edited = apply_resolved(transaction, &feed.document, &resolved, &edit, load).await?;
                         Outcome::Changed(edited.applied)
@@ -208,7 +211,7 @@ pub(super) async fn touch(
         };
         touched.push(Touched { feed: feed.feed, version: feed.version, pins: pins.unwrap_or_default(), outcome });
     }
-    if propagate == Propagate::Yes {
+    if change.propagate == Propagate::Yes {
         refuse_faults(name, &touched)?;
     }
     Ok(touched)

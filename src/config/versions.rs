@@ -5,6 +5,7 @@ use sha2::{Digest as _, Sha256};
 use sqlx::{AssertSqlSafe, FromRow, PgConnection};
 
 use super::change::Kind;
+use super::difference::difference;
 use super::error::ConfigError;
 
 /// What is active of one thing.
@@ -178,6 +179,14 @@ impl Texts {
         let lines = resolved.lines().filter(|line| !line.starts_with('#'));
         lines.map(|line| line.rsplit_once("  # ").map_or(line, |(text, _)| text).trim_end().to_owned() + "\n").collect()
     }
+}
+
+/// What differs between two versions, as a unified diff: in their documents, or else in what their templates gave.
+pub(super) fn differing(from: (&str, &Texts), to: (&str, &Texts)) -> Option<String> {
+    let (from_name, from) = from;
+    let (to_name, to) = to;
+    difference((from_name, &from.document), (to_name, &to.document))
+        .or_else(|| difference((from_name, &from.without_origins()), (to_name, &to.without_origins())))
 }
 
 pub(super) async fn texts(

@@ -1,6 +1,6 @@
 //! What a feed takes over from templates, and what is said where that cannot be.
 
-use crate::feed::{Faults, Feed, Resolved, TemplateText, Templates, check_template, parse, resolve};
+use crate::feed::{Faults, Feed, Resolved, TemplateText, Templates, check_template, parse, resolve, template_name};
 
 fn templates(texts: &[&str]) -> Templates {
     let of = |text: &&str| {
@@ -173,4 +173,21 @@ fn a_template_is_checked_as_far_as_it_goes() {
         let found = told(text).unwrap_err();
         assert!(found.contains(expected), "{text}{found}");
     }
+}
+
+#[test]
+fn the_example_takes_most_of_itself_over_from_its_templates() {
+    let layout = include_str!("../../../examples/templates/card-layout.yaml");
+    let pii = include_str!("../../../examples/templates/pii-rules.yaml");
+    let feed = include_str!("../../../examples/templates/card-refunds.yaml");
+    let of = |text: &str| TemplateText { source_name: "t".into(), version: 1, text: text.to_owned() };
+    let templates = Templates::from([("card-layout".to_owned(), of(layout)), ("pii-rules".to_owned(), of(pii))]);
+    for (name, template) in &templates {
+        assert_eq!(check_template("t", &template.text, &Templates::new()).as_ref(), Ok(name));
+        assert_eq!(template_name(&template.text).as_ref(), Some(name));
+    }
+    let feed = resolve("card-refunds.yaml", feed, &templates).unwrap_or_else(|faults| panic!("{faults}")).feed;
+    assert_eq!(names(&feed), "transaction_id account_number amount currency reason");
+    let pii: Vec<_> = feed.fields.iter().filter(|field| field.pii).map(|field| field.name.as_str()).collect();
+    assert_eq!(pii, ["account_number"]);
 }

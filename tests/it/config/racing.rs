@@ -2,9 +2,10 @@
 
 use std::time::Duration;
 
-use fabric::config::{self, Applied, ConfigError, Edit, Kind};
+use fabric::config::{self, Applied, ConfigError, Edit, Kind, Propagate};
+use fabric::feed::{self, TemplateText, Templates};
 
-use super::{apply, edit};
+use super::{apply, edit, load};
 use crate::database::Database;
 
 /// A feed whose description counts how often each client has edited it.
@@ -65,4 +66,53 @@ async fn edits_of_eight_clients_make_one_history_and_none_is_lost() {
     assert_eq!(database.number(out_of_order).await, 0);
     let audited = "select count(*) from fabric.audit_log where action = 'apply' and after = coalesce(before, 0) + 1";
     assert_eq!(database.number(audited).await, i64::from(1 + 8 * EDITS));
+}
+
+const TEMPLATE: &str =
+    "template: limits\nlayout: { format: delimited }\nfields:\n  - { name: amount, type: integer, minimum: ";
+
+async fn edit_template(database: &Database, minimum: usize) {
+    let document = format!("{TEMPLATE}{minimum} }}\n");
+    let edit = Edit::default();
+    config::edit_template(&database.pool, "limits.yaml", &document, &edit, Propagate::Yes, &load()).await.unwrap();
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn edits_of_a_feed_and_of_its_template_at_once_leave_each_version_as_its_pins_say() {
+    let database = Database::new().await;
+    edit_template(&database, 0).await;
+    let feed = |own: usize| {
+        format!("feed: cards\nextends: [limits]\nfields:\n  - {{ name: amount, maximum: {} }}\n", 100 + own)
+    };
+    apply(&database, &feed(0)).await;
+    let client = async |own: usize| {
+        for round in 1..=4 {
+            match own % 2 {
+                0 => edit_template(&database, 10 * own + round).await,
+                _ => {
+                    apply(&database, &feed(10 * own + round)).await;
+                }
+            }
+        }
+    };
+    tokio::time::timeout(Duration::from_secs(120), futures::future::join_all((0..6).map(client))).await.unwrap();
+    let versions: Vec<(String, String, String, i32)> = sqlx::query_as(
+        "select v.document, v.resolved, t.document, t.version
+           from fabric.feed_versions v
+           join fabric.template_versions t on (t.template, t.version) = ('limits', (v.pins ->> 'limits')::int)",
+    )
+    .fetch_all(&database.pool)
+    .await
+    .unwrap();
+    assert!(versions.len() > 12, "{}", versions.len());
+    for (document, resolved, text, version) in versions {
+        let template = TemplateText { source_name: "limits".into(), version, text };
+        let again = feed::resolve("cards", &document, &Templates::from([("limits".to_owned(), template)])).unwrap();
+        assert_eq!(again.text.unwrap(), resolved);
+    }
+    // What is active of both belongs together.
+    let together = "select count(*) from fabric.feeds f join fabric.templates t on t.template = 'limits'
+                      join fabric.feed_versions v on (v.feed, v.version) = (f.feed, f.active_version)
+                     where v.pins = jsonb_build_object('limits', t.active_version)";
+    assert_eq!(database.number(together).await, 1);
 }

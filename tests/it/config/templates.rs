@@ -36,6 +36,9 @@ async fn a_feed_keeps_the_version_of_a_template_that_it_was_applied_with() {
     assert_eq!(minimum().await, "1");
     // The same document with another template is another version.
     assert_eq!(apply(&database, FEED).await, 2);
+    let late = Edit { based_on: Some(1), ..Edit::default() };
+    let refused = super::edit(&database, &FEED.replace("100", "99"), late).await.unwrap_err().to_string();
+    assert!(refused.contains("-    minimum: 1\n+    minimum: 5\n"), "{refused}");
     assert_eq!(minimum().await, "5");
     let pins = "select count(*) from fabric.feed_versions where pins = jsonb_build_object('card-layout', version)";
     assert_eq!(database.number(pins).await, 2);
