@@ -17,7 +17,7 @@ pub use change::{activate, retire, rollback};
 pub use held::ReferenceSets;
 pub(crate) use pins::pin;
 pub use query::{Change, Difference, SetDetail, SetSummary, SetVersion, difference, history, keys_of, list, show};
-pub use store::{Stored, append, load};
+pub use store::{Stored, append, columns, load};
 
 #[derive(Debug, thiserror::Error)]
 pub enum ReferenceError {
@@ -43,6 +43,8 @@ pub enum ReferenceError {
          set anew"
     )]
     OtherColumns { name: String, version: i32, columns: String, found: String },
+    #[error("feed {feed}: {fault}")]
+    MisfitsFeed { feed: String, fault: PlanFault },
     #[error("{0}")]
     Plan(#[from] PlanFault),
     #[error(
@@ -72,6 +74,7 @@ impl ReferenceError {
                 | Self::Retired { .. }
                 | Self::InUse { .. }
                 | Self::OtherColumns { .. }
+                | Self::MisfitsFeed { .. }
                 | Self::Plan(_)
         )
     }

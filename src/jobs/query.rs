@@ -57,6 +57,7 @@ pub struct JobDetail {
     pub lane: String,
     pub publisher: Option<String>,
     pub registered_by: String,
+    pub references: ReferencePins,
 }
 
 /// A chunk that is set aside, and where it stands.
@@ -79,13 +80,13 @@ pub async fn pins(executor: impl PgExecutor<'_>, job: JobId) -> Result<Option<Pi
     struct Row {
         feed: String,
         feed_version: i32,
-        references: Json<ReferencePins>,
+        reference_pins: Json<ReferencePins>,
         #[sqlx(try_from = "String")]
         state: JobState,
         tokens: Vec<Vec<u8>>,
     }
     let row: Option<Row> = sqlx::query_as(
-        "select feed, feed_version, reference_pins as \"references\", state,
+        "select feed, feed_version, reference_pins, state,
                 array(select token_hash from fabric.job_tokens t where t.job_id = j.job_id) as tokens
            from fabric.jobs j where job_id = $1",
     )
@@ -95,7 +96,7 @@ pub async fn pins(executor: impl PgExecutor<'_>, job: JobId) -> Result<Option<Pi
     Ok(row.map(|row| Pins {
         feed: row.feed,
         feed_version: row.feed_version,
-        references: row.references.0,
+        references: row.reference_pins.0,
         // A check in the table holds them to 32 bytes.
         tokens: row.tokens.into_iter().filter_map(|hash| hash.try_into().ok()).map(TokenHash).collect(),
         state: row.state,
@@ -212,13 +213,14 @@ pub async fn show(pool: &PgPool, job: JobId) -> Result<Option<JobDetail>, sqlx::
         lane: String,
         publisher: Option<String>,
         registered_by: String,
+        reference_pins: Json<ReferencePins>,
         registered: i64,
         closed: Option<i64>,
         ended: Option<i64>,
     }
     let Some(report) = report(pool, job).await? else { return Ok(None) };
     let row: Row = sqlx::query_as(
-        "select chunks, lane, publisher, registered_by,
+        "select chunks, lane, publisher, registered_by, reference_pins,
                 (select count(*) from fabric.chunk_ledger l where l.job_id = j.job_id) as chunks_loaded,
                 (extract(epoch from registered_at) * 1000000)::bigint as registered,
                 (extract(epoch from closed_at) * 1000000)::bigint as closed,
@@ -242,6 +244,7 @@ pub async fn show(pool: &PgPool, job: JobId) -> Result<Option<JobDetail>, sqlx::
         lane: row.lane,
         publisher: row.publisher,
         registered_by: row.registered_by,
+        references: row.reference_pins.0,
     }))
 }
 

@@ -35,8 +35,8 @@ pub use format::{Format, FormatError, Offset, TimeOfDay};
 pub use pattern::{Pattern, PatternError};
 pub use plan::{Plan, RuleId, RuleInfo, Scratch};
 pub use reference::{
-    KeySet, KeySetBuilder, KeySetFault, LONGEST_KEY, PlanFault, ReferenceSet, SEPARATOR, SetFaults, SetFile, SetHash,
-    Sets, SortedKeys, check_columns, columns_of, sets_of,
+    KeySet, KeySetBuilder, KeySetFault, LONGEST_KEY, OtherColumns, PlanFault, ReferenceSet, SEPARATOR, SetFaults,
+    SetFile, SetHash, Sets, SortedKeys, check_columns, check_set, columns_of, sets_of,
 };
 pub use value::Value;
 pub use verdict::{Breach, Reject, RuleTally, Verdict};

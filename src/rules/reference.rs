@@ -36,8 +36,20 @@ pub type Sets = BTreeMap<String, Arc<ReferenceSet>>;
 pub enum PlanFault {
     #[error("rule {rule} looks up the reference set {set}, which is not there")]
     NoSet { rule: String, set: String },
-    #[error("rule {rule} looks up {fields} in the reference set {set}, whose key is {columns}; {hint}")]
-    OtherColumns { rule: String, set: String, fields: String, columns: String, hint: String },
+    #[error("{0}")]
+    OtherColumns(Box<OtherColumns>),
+}
+
+/// A rule whose fields are not the columns of its set's key.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error("rule {rule} looks up {fields} in the reference set {set}, whose key is {columns}; {hint}")]
+pub struct OtherColumns {
+    pub rule: String,
+    pub set: String,
+    /// In people's words, as the rest: `branch_code with country`, `the column code`.
+    pub fields: String,
+    pub columns: String,
+    pub hint: String,
 }
 
 /// The names of the sets that a feed's rules look up, each once, in order.
@@ -71,6 +83,12 @@ pub fn check_columns<'s>(feed: &Feed, columns: impl Fn(&str) -> Option<&'s [Stri
     Ok(())
 }
 
+/// As [`check_columns`], of the rules that look one set up.
+pub fn check_set(feed: &Feed, set: &str, columns: &[String]) -> Result<(), PlanFault> {
+    let mut of_set = feed.rules.iter().filter(|rule| reference(rule).set.as_str() == set);
+    of_set.try_for_each(|rule| arrange(feed, rule, columns).map(drop))
+}
+
 fn no_set(rule: &Rule) -> PlanFault {
     PlanFault::NoSet { rule: rule.name.clone(), set: reference(rule).set.to_string() }
 }
@@ -90,7 +108,7 @@ fn arrange(feed: &Feed, rule: &Rule, columns: &[String]) -> Result<Vec<usize>, P
     in_order.ok_or_else(|| {
         let fields: Vec<&str> = rule.fields.iter().map(|field| feed.fields[*field].name.as_str()).collect();
         let asked = if wanted.is_empty() { &fields.join(", ") } else { &wanted.join(", ") };
-        PlanFault::OtherColumns {
+        PlanFault::OtherColumns(Box::new(OtherColumns {
             rule: rule.name.clone(),
             set: set.to_string(),
             fields: if wanted.is_empty() {
@@ -103,7 +121,7 @@ fn arrange(feed: &Feed, rule: &Rule, columns: &[String]) -> Result<Vec<usize>, P
                 columns => format!("the columns {}", columns.join(", ")),
             },
             hint: format!("the set would be loaded for it with `--columns {}`", asked.replace(", ", ",")),
-        }
+        }))
     })
 }
 
@@ -122,6 +140,11 @@ impl ReferenceRule {
         let set = sets.get(reference.set.as_str()).ok_or_else(|| no_set(rule))?;
         let fields = arrange(feed, rule, &set.columns)?;
         Ok(Self { id, set: Arc::clone(set), fields, membership: reference.membership })
+    }
+
+    /// Which set it looks up, by its address, and what that takes.
+    pub(super) fn set_bytes(&self) -> (*const ReferenceSet, usize) {
+        (Arc::as_ptr(&self.set), self.set.keys.held_bytes())
     }
 
     /// Adds the rule to `broken` where the record breaks it. `cell` gives the cell of a field; `key` is empty memory.

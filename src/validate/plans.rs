@@ -17,6 +17,8 @@ use crate::telemetry::{Statement, timed};
 const KEPT_JOBS: usize = 1_024;
 /// Compiled feed versions that are kept.
 const KEPT_FEEDS: usize = 128;
+/// Of the reference sets of these, each counted with every feed that looks it up: ten sets of a million short keys.
+const KEPT_SET_BYTES: usize = 256 << 20;
 
 /// Why there is no plan for a chunk now.
 #[derive(Debug, thiserror::Error)]
@@ -64,7 +66,9 @@ struct JobPlan {
 
 impl Plans {
     pub fn new(pool: Arc<ServicePool>, postgres: &PostgresSettings) -> Self {
-        let (jobs, feeds) = (Mutex::new(Kept::new(KEPT_JOBS)), Mutex::new(Kept::new(KEPT_FEEDS)));
+        let jobs = Mutex::new(Kept::new(Bounds { values: KEPT_JOBS, bytes: 0 }, |_| 0));
+        let bounds = Bounds { values: KEPT_FEEDS, bytes: KEPT_SET_BYTES };
+        let feeds = Mutex::new(Kept::new(bounds, |feed: &Arc<PinnedFeed>| feed.plan.reference_bytes()));
         Self { pool, postgres: postgres.clone(), jobs, feeds, sets: ReferenceSets::default() }
     }
 
@@ -130,16 +134,23 @@ impl Plans {
     }
 }
 
-/// A bounded map that forgets what came first.
+struct Bounds {
+    values: usize,
+    bytes: usize,
+}
+
+/// A bounded map that forgets what came first, but never what came last.
 struct Kept<K, V> {
-    limit: usize,
+    bounds: Bounds,
+    weigh: fn(&V) -> usize,
     values: HashMap<K, V>,
+    bytes: usize,
     order: VecDeque<K>,
 }
 
 impl<K: Clone + Eq + Hash, V: Clone> Kept<K, V> {
-    fn new(limit: usize) -> Self {
-        Self { limit, values: HashMap::new(), order: VecDeque::new() }
+    fn new(bounds: Bounds, weigh: fn(&V) -> usize) -> Self {
+        Self { bounds, weigh, values: HashMap::new(), bytes: 0, order: VecDeque::new() }
     }
 
     fn get(&self, key: &K) -> Option<V> {
@@ -147,12 +158,14 @@ impl<K: Clone + Eq + Hash, V: Clone> Kept<K, V> {
     }
 
     fn put(&mut self, key: K, value: V) {
-        if self.values.insert(key.clone(), value).is_none() {
-            self.order.push_back(key);
+        self.bytes += (self.weigh)(&value);
+        match self.values.insert(key.clone(), value) {
+            Some(old) => self.bytes -= (self.weigh)(&old),
+            None => self.order.push_back(key),
         }
-        while self.order.len() > self.limit {
-            let oldest = self.order.pop_front();
-            oldest.map(|key| self.values.remove(&key));
+        while self.order.len() > 1 && (self.order.len() > self.bounds.values || self.bytes > self.bounds.bytes) {
+            let oldest = self.order.pop_front().and_then(|key| self.values.remove(&key));
+            self.bytes -= oldest.as_ref().map_or(0, self.weigh);
         }
     }
 }
@@ -163,12 +176,25 @@ mod tests {
 
     #[test]
     fn what_came_first_is_forgotten_first_and_a_new_value_replaces_the_old() {
-        let mut kept = Kept::new(2);
+        let mut kept = Kept::new(Bounds { values: 2, bytes: 0 }, |_| 0);
         kept.put(1, "a");
         kept.put(1, "b");
         kept.put(2, "c");
         assert_eq!(kept.get(&1), Some("b"));
         kept.put(3, "d");
         assert_eq!((kept.get(&1), kept.get(&2), kept.get(&3)), (None, Some("c"), Some("d")));
+    }
+
+    #[test]
+    fn large_values_make_room_for_others_and_the_last_always_stays() {
+        let mut kept = Kept::new(Bounds { values: 9, bytes: 10 }, |text: &&str| text.len());
+        kept.put(1, "four");
+        kept.put(2, "five5");
+        kept.put(3, "x");
+        assert_eq!((kept.get(&1), kept.get(&2)), (Some("four"), Some("five5")));
+        kept.put(3, "xx");
+        assert_eq!((kept.get(&1), kept.get(&3)), (None, Some("xx")));
+        kept.put(4, "more than ten");
+        assert_eq!((kept.get(&2), kept.get(&3), kept.get(&4)), (None, None, Some("more than ten")));
     }
 }

@@ -5,7 +5,8 @@ use sqlx::{Connection as _, PgConnection, PgPool};
 use super::{Active, ReferenceError, active, lock, no_set, no_version};
 use crate::config::change::{Action, Kind, set_active};
 use crate::feed;
-use crate::rules::sets_of;
+use crate::feed::Feed;
+use crate::rules::{check_set, sets_of};
 
 /// Makes a version the active one, and takes a retired set back. Answers the version that was active before.
 pub async fn activate(pool: &PgPool, name: &str, version: i32, message: Option<&str>) -> Result<i32, ReferenceError> {
@@ -76,24 +77,40 @@ async fn make(
     action: Action,
     message: Option<&str>,
 ) -> Result<(), ReferenceError> {
-    let there: bool = sqlx::query_scalar(
-        "select exists (select from fabric.reference_versions where reference = $1 and version = $2)",
-    )
-    .bind(name)
-    .bind(version)
-    .fetch_one(&mut *connection)
-    .await?;
-    if !there {
-        return Err(no_version(connection, name, version).await?);
-    }
+    let columns: Option<Vec<String>> =
+        sqlx::query_scalar("select columns from fabric.reference_versions where reference = $1 and version = $2")
+            .bind(name)
+            .bind(version)
+            .fetch_optional(&mut *connection)
+            .await?;
+    let Some(columns) = columns else { return Err(no_version(connection, name, version).await?) };
+    check_feeds(connection, name, &columns).await?;
     Ok(set_active(connection, Kind::Reference, name, version, action, message).await?)
 }
 
-/// Feeds that are not retired, by their active versions, in order.
+/// Refuses columns that the rules of an active feed do not fit: no job of it could be registered.
+pub(super) async fn check_feeds(
+    connection: &mut PgConnection,
+    set: &str,
+    columns: &[String],
+) -> Result<(), ReferenceError> {
+    for feed in active_feeds(connection, set).await? {
+        check_set(&feed, set, columns)
+            .map_err(|fault| ReferenceError::MisfitsFeed { feed: feed.name.to_string(), fault })?;
+    }
+    Ok(())
+}
+
+/// The names of feeds whose active versions look the set up, in order.
 pub(super) async fn feeds_that_look_up(
     connection: &mut PgConnection,
     set: &str,
 ) -> Result<Vec<String>, ReferenceError> {
+    Ok(active_feeds(connection, set).await?.iter().map(|feed| feed.name.to_string()).collect())
+}
+
+/// Feeds that are not retired, by their active versions.
+async fn active_feeds(connection: &mut PgConnection, set: &str) -> Result<Vec<Feed>, ReferenceError> {
     let active: Vec<(String, i32, String)> = sqlx::query_as(
         "select f.feed, v.version, coalesce(v.resolved, v.document)
            from fabric.feeds f join fabric.feed_versions v on (v.feed, v.version) = (f.feed, f.active_version)
@@ -105,7 +122,7 @@ pub(super) async fn feeds_that_look_up(
     for (name, version, document) in active {
         let feed = feed::parse(&format!("feed {name} v{version}"), &document)?;
         if sets_of(&feed).contains(&set) {
-            feeds.push(name);
+            feeds.push(feed);
         }
     }
     Ok(feeds)

@@ -2,6 +2,7 @@
 
 use sqlx::{Connection as _, PgConnection, PgPool};
 
+use super::change::check_feeds;
 use super::read::{Header, each_key, header};
 use super::{Active, ReferenceError, active, checked, lock, no_set, told};
 use crate::config::change::{Action, Kind, set_active};
@@ -22,6 +23,14 @@ pub enum Stored {
     },
     /// The same columns and keys are the same version; it is active.
     Unchanged { version: i32, keys: u64 },
+}
+
+/// The columns of a set's active version, which its next one has unless somebody says otherwise; `None` where there is no
+/// such set.
+pub async fn columns(pool: &PgPool, name: &str) -> Result<Option<Vec<String>>, ReferenceError> {
+    let name = checked(name)?;
+    let mut connection = pool.acquire().await?;
+    Ok(active(&mut connection, name.as_str()).await?.map(|active| active.columns))
 }
 
 /// Stores the file's keys as a version of `name` and makes that the active one. Keys of old make their version the
@@ -106,6 +115,7 @@ impl NewVersion<'_> {
                 (version, Action::Apply, Stored::New { version, keys, known })
             }
         };
+        check_feeds(connection, self.name, self.columns).await?;
         set_active(connection, Kind::Reference, self.name, version, action, self.message).await?;
         Ok(stored)
     }

@@ -56,7 +56,7 @@ fn a_set_that_is_wrong_is_told_with_its_lines() {
     std::fs::write(desk.path("sets/branches.csv"), "country,code\nCH,ZRH\nCH,ZRH\nFR\n").unwrap();
     let ran = desk.check(&["--references", "sets"]);
     assert_eq!(ran.code, 2);
-    assert!(ran.err.contains("sets/branches.csv:3  the key `CH, ZRH` stands in line 2 already"), "{}", ran.err);
+    assert!(ran.err.contains("sets/branches.csv:3  the key `ZRH, CH` stands in line 2 already"), "{}", ran.err);
     assert!(ran.err.contains("sets/branches.csv:4  has 1 cell; the first line names 2 columns"), "{}", ran.err);
     std::fs::write(desk.path("sets/branches.csv"), "country,code\nCH,ZRH\n").unwrap();
     std::fs::write(desk.path("sets/closed.csv"), "country,since\nFR,2026\n").unwrap();

@@ -216,6 +216,7 @@ fn exit_of_error(error: &IngestError) -> Exit {
     match error {
         error if error.is_the_datas_doing() => Exit::Data,
         IngestError::Source(error) if error.is_unreachable() => Exit::Usage,
+        IngestError::Register(RegisterError::Reference(error)) if error.is_usage() => Exit::Usage,
         IngestError::Register(
             RegisterError::NoJob(_)
             | RegisterError::NotResumable { .. }

@@ -77,6 +77,10 @@ fn steps(detail: &JobDetail, zone: &TimeZone) -> String {
     let mut line = |name: &str, what: String| text.push_str(&format!("  {name:<11} {what}\n"));
     line("file", format!("{}, {}", detail.report.file, figures::bytes(detail.report.bytes)));
     line("registered", format!("{} by {}", figures::time(detail.registered_at, zone), detail.registered_by));
+    if !detail.references.is_empty() {
+        let pins = detail.references.iter().map(|(set, version)| format!("{set} v{version}"));
+        line("references", pins.collect::<Vec<_>>().join(", "));
+    }
     if let Some(publisher) = &detail.publisher {
         line("publisher", format!("{publisher}, lane {}", detail.lane));
     }

@@ -8,7 +8,8 @@ use fabric::rules::{SetFaults, SetFile};
 
 use crate::exit::{Exit, Refused};
 use crate::globals::{Globals, print};
-use crate::{server, source};
+use crate::server::{self, Server};
+use crate::source;
 
 /// Load a set of keys from a CSV file, and make it the version that new jobs use
 ///
@@ -37,7 +38,7 @@ struct FileArgs {
     name: String,
     /// CSV with a line of column names; - for standard input; .gz and .zst are read by content
     file: PathBuf,
-    /// The columns that make a key, in its order [default: all of the file's]
+    /// The columns that make a key, in its order [default: those of the active version, else all of the file's]
     #[arg(long, value_name = "NAME,…", value_delimiter = ',')]
     columns: Vec<String>,
     /// Why: kept with the version
@@ -46,9 +47,14 @@ struct FileArgs {
 }
 
 impl FileArgs {
-    fn read(&self) -> anyhow::Result<SetFile> {
+    async fn read(&self, server: &Server) -> anyhow::Result<SetFile> {
+        let mut columns = self.columns.clone();
+        let of_set = references::columns(&server.pool, &self.name).await?;
+        if columns.is_empty() {
+            columns = of_set.unwrap_or_default();
+        }
         let mut opened = source::open(&self.file)?;
-        let file = SetFile::read(&shown(&self.file), &mut opened, &self.columns).map_err(refused)?;
+        let file = SetFile::read(&shown(&self.file), &mut opened, &columns).map_err(refused)?;
         opened.finish()?;
         Ok(file)
     }
@@ -65,8 +71,8 @@ fn refused(faults: SetFaults) -> Refused {
 
 pub fn load(globals: &Globals, args: LoadArgs) -> anyhow::Result<Exit> {
     let FileArgs { name, message, .. } = &args.file;
-    let file = args.file.read()?;
     server::run(globals, async |server| {
+        let file = args.file.read(server).await?;
         let stored = references::load(&server.pool, name, &file, message.as_deref()).await?;
         print(&tell(name, &file.columns, &stored))?;
         Ok(Exit::Done)
@@ -75,8 +81,8 @@ pub fn load(globals: &Globals, args: LoadArgs) -> anyhow::Result<Exit> {
 
 pub fn append(globals: &Globals, args: AppendArgs) -> anyhow::Result<Exit> {
     let FileArgs { name, message, .. } = &args.file;
-    let file = args.file.read()?;
     server::run(globals, async |server| {
+        let file = args.file.read(server).await?;
         let stored = references::append(&server.pool, name, &file, message.as_deref()).await?;
         print(&tell(name, &file.columns, &stored))?;
         Ok(Exit::Done)
@@ -87,7 +93,11 @@ fn tell(name: &str, columns: &[String], stored: &Stored) -> String {
     let keys = |keys| figures::counted(keys, "key", "keys");
     match stored {
         Stored::New { version, keys: all, known } => {
-            let known = if *known == 0 { String::new() } else { format!(", {} were there", keys(*known)) };
+            let known = match known {
+                0 => String::new(),
+                1 => "; 1 of the file's was there already".to_owned(),
+                known => format!("; {} of the file's were there already", figures::count(*known)),
+            };
             format!("{name} v{version}  loaded, {} of {}{known}\n", keys(*all), columns.join(", "))
         }
         Stored::Unchanged { version, keys: all } => format!("{name} v{version}  unchanged, {}\n", keys(*all)),

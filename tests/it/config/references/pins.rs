@@ -55,6 +55,8 @@ async fn a_job_keeps_its_pinned_set_through_activations_redeliveries_and_restart
     let report = installation.json(0, &["ingest", "card-transactions", &file, "--wait", "--json", "--again"]);
     assert_eq!(report["loaded"], json!(0), "{report}");
     assert!(report["rejectsByRule"]["known-country"].as_u64().unwrap() > 900, "{report}");
+    let shown = installation.succeed(&["jobs", "show", &report["job"].to_string()]);
+    assert!(shown.contains("references  countries v2\n"), "{shown}");
     let pins: Vec<serde_json::Value> = sqlx::query_scalar("select reference_pins from fabric.jobs order by job_id")
         .fetch_all(&installation.database.pool)
         .await

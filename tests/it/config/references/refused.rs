@@ -63,7 +63,7 @@ async fn a_set_or_a_version_that_is_not_there_is_met_with_what_is() {
 
 #[tokio::test]
 async fn a_job_is_not_registered_where_a_set_that_its_rules_look_up_is_not_there_or_does_not_fit() {
-    let installation = Installation::bare(Database::new().await);
+    let installation = Installation::new().await;
     let feed = installation.write("visits.yaml", FEED);
     installation.succeed(&["feeds", "apply", &feed]);
     let file = installation.write("visits.csv", "1,ZRH\n");
@@ -71,10 +71,15 @@ async fn a_job_is_not_registered_where_a_set_that_its_rules_look_up_is_not_there
     let absent = refused(&installation, 2, &ingest);
     assert!(absent.contains("there is no reference set branches; none has been loaded yet"), "{absent}");
     let pairs = installation.write("pairs.csv", "country,code\nCH,ZRH\n");
-    installation.succeed(&["references", "load", "branches", &pairs]);
-    let wide = refused(&installation, 2, &ingest);
-    assert!(wide.contains("rule known-branch looks up branch in the reference set branches"), "{wide}");
+    let misfit =
+        "rule known-branch looks up branch in the reference set branches, whose key is the columns country, code";
+    let wide = refused(&installation, 2, &["references", "load", "branches", &pairs]);
+    assert!(wide.contains(&format!("feed visits: {misfit}")), "{wide}");
     load(&installation, "branches", &["ZRH"]);
+    installation.database.run("update fabric.reference_versions set columns = '{country,code}'").await;
+    let wide = refused(&installation, 2, &ingest);
+    assert!(wide.contains(misfit), "{wide}");
+    installation.database.run("update fabric.reference_versions set columns = '{code}'").await;
     let in_use = refused(&installation, 2, &["references", "retire", "branches"]);
     assert!(in_use.contains("the reference set branches is looked up by visits"), "{in_use}");
     installation.database.run("update fabric.reference_sets set retired_at = now()").await;
