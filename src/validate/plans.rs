@@ -1,22 +1,18 @@
-//! What a job pins, kept in process: plans and reference sets are immutable, tokens only grow.
+//! What a job pins, kept in process: pins are immutable, tokens only grow.
 
 use std::collections::{HashMap, VecDeque};
 use std::hash::Hash;
 use std::sync::{Arc, Mutex, PoisonError, Weak};
 
 use crate::chunk::{JobId, TokenHash};
-use crate::config::references::{ReferenceError, ReferenceSets};
-use crate::config::{self, ConfigError, PinnedFeed, ReferencePins};
+use crate::config::{Cache, Checksum, ConfigError, Pinned, PinnedFeed};
 use crate::jobs::{self, Pins};
 use crate::postgres::{self, ServicePool};
-use crate::rules::Sets;
 use crate::settings::PostgresSettings;
 use crate::telemetry::{Statement, timed};
 
 /// Jobs whose pins are kept.
 const KEPT_JOBS: usize = 1_024;
-/// Compiled feed versions that are kept.
-const KEPT_FEEDS: usize = 128;
 
 /// Why there is no plan for a chunk now.
 #[derive(Debug, thiserror::Error)]
@@ -25,9 +21,7 @@ pub enum PlanError {
     #[error("{0}")]
     Postgres(String),
     #[error("feed {feed} version {version}: {error}")]
-    Feed { feed: String, version: i32, error: ConfigError },
-    #[error("feed {feed} version {version}: {error}")]
-    References { feed: String, version: i32, error: ReferenceError },
+    Feed { feed: String, version: i32, error: Arc<ConfigError> },
 }
 
 /// Whose chunk it says it is.
@@ -43,29 +37,20 @@ pub struct Plans {
     pool: Arc<ServicePool>,
     postgres: PostgresSettings,
     jobs: Mutex<Kept<JobId, Arc<JobPlan>>>,
-    feeds: Mutex<Kept<Pinned, Arc<PinnedFeed>>>,
-    sets: ReferenceSets,
-}
-
-/// A feed version, and the versions of the reference sets that its rules look up.
-#[derive(Debug, Clone, PartialEq, Eq, Hash)]
-struct Pinned {
-    feed: String,
-    version: i32,
-    references: ReferencePins,
+    cache: Arc<Cache>,
 }
 
 struct JobPlan {
     tokens: Vec<TokenHash>,
-    /// Kept alive among the feeds, and by the chunks that it judges: a job that is done keeps no reference set.
+    /// Kept alive by the cache, and by the chunks that it judges: a job that is done keeps no reference set.
     feed: Weak<PinnedFeed>,
     pinned: Pinned,
+    checksum: Checksum,
 }
 
 impl Plans {
-    pub fn new(pool: Arc<ServicePool>, postgres: &PostgresSettings) -> Self {
-        let (jobs, feeds) = (Mutex::new(Kept::new(KEPT_JOBS)), Mutex::new(Kept::new(KEPT_FEEDS)));
-        Self { pool, postgres: postgres.clone(), jobs, feeds, sets: ReferenceSets::default() }
+    pub fn new(pool: Arc<ServicePool>, postgres: &PostgresSettings, cache: Arc<Cache>) -> Self {
+        Self { pool, postgres: postgres.clone(), jobs: Mutex::new(Kept::new(KEPT_JOBS)), cache }
     }
 
     /// The plan of a job, for whoever has one of its tokens. An unknown token is asked for again: a resume adds one.
@@ -74,7 +59,7 @@ impl Plans {
         if let Some(plan) = kept.filter(|plan| plan.tokens.contains(&token)) {
             return Ok(Found::Known(match plan.feed.upgrade() {
                 Some(feed) => feed,
-                None => self.feed(plan.pinned.clone()).await?,
+                None => self.feed(&plan.pinned, plan.checksum).await?,
             }));
         }
         let pins = self.pins(job).await.map_err(|error| self.in_words(&error))?;
@@ -83,8 +68,9 @@ impl Plans {
             return Ok(Found::WrongToken);
         }
         let pinned = Pinned { feed: pins.feed, version: pins.feed_version, references: pins.references };
-        let feed = self.feed(pinned.clone()).await?;
-        let plan = Arc::new(JobPlan { tokens: pins.tokens, feed: Arc::downgrade(&feed), pinned });
+        let feed = self.feed(&pinned, pins.checksum).await?;
+        let (feed_kept, checksum) = (Arc::downgrade(&feed), pins.checksum);
+        let plan = Arc::new(JobPlan { tokens: pins.tokens, feed: feed_kept, pinned, checksum });
         self.jobs.lock().unwrap_or_else(PoisonError::into_inner).put(job, plan);
         Ok(Found::Known(feed))
     }
@@ -94,35 +80,12 @@ impl Plans {
         timed(Statement::JobPins, jobs::pins(&mut *connection, job)).await
     }
 
-    async fn feed(&self, pinned: Pinned) -> Result<Arc<PinnedFeed>, PlanError> {
-        if let Some(feed) = self.feeds.lock().unwrap_or_else(PoisonError::into_inner).get(&pinned) {
-            return Ok(feed);
-        }
-        let stored = config::feed_version(self.pool.pool(), &pinned.feed, pinned.version);
-        let stored = timed(Statement::FeedVersion, stored).await.map_err(|error| match error {
-            ConfigError::Postgres(error) => self.in_words(&error),
-            error => PlanError::Feed { feed: pinned.feed.clone(), version: pinned.version, error },
-        })?;
-        let sets = self.sets(&pinned.references).await.map_err(|error| self.at_references(&pinned, error))?;
-        let feed = PinnedFeed::compile(stored, &sets).map_err(|fault| self.at_references(&pinned, fault.into()))?;
-        let feed = Arc::new(feed);
-        self.feeds.lock().unwrap_or_else(PoisonError::into_inner).put(pinned, Arc::clone(&feed));
-        Ok(feed)
-    }
-
-    async fn sets(&self, pins: &ReferencePins) -> Result<Sets, ReferenceError> {
-        let mut sets = Sets::new();
-        for (name, version) in pins {
-            sets.insert(name.clone(), self.sets.get(&self.pool, name, *version).await?);
-        }
-        Ok(sets)
-    }
-
-    fn at_references(&self, pinned: &Pinned, error: ReferenceError) -> PlanError {
-        match error {
-            ReferenceError::Postgres(error) => self.in_words(&error),
-            error => PlanError::References { feed: pinned.feed.clone(), version: pinned.version, error },
-        }
+    async fn feed(&self, pinned: &Pinned, checksum: Checksum) -> Result<Arc<PinnedFeed>, PlanError> {
+        let compiled = self.cache.plan(pinned, Some(checksum)).await;
+        compiled.map_err(|error| match error.postgres() {
+            Some(error) => self.in_words(error),
+            None => PlanError::Feed { feed: pinned.feed.clone(), version: pinned.version, error },
+        })
     }
 
     fn in_words(&self, error: &sqlx::Error) -> PlanError {

@@ -1,7 +1,9 @@
-//! What users edit: versions, templates, approval, reference sets, the audit log.
+//! What users edit: versions, templates, approval, reference sets, the audit log; and how every process hears of it.
 
 mod approval;
 mod audit;
+mod follow;
+mod following;
 mod racing;
 mod references;
 mod templates;
