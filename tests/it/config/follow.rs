@@ -3,10 +3,11 @@
 use std::time::Duration;
 
 use fabric::config::{Pinned, ReferencePins, Way};
+use rdkafka::admin::{AdminOptions, AlterConfig, ResourceSpecifier};
 use rdkafka::producer::{FutureProducer, FutureRecord};
 
 use super::following::{apply, cards, eventually, live, until, until_version};
-use crate::installation::{Installation, brokers};
+use crate::installation::{Installation, admin, brokers};
 use crate::outages::proxied::KafkaProxy;
 use crate::resuming::lane;
 
@@ -89,7 +90,11 @@ async fn a_topic_that_was_made_anew_or_emptied_is_mended_and_read_anew() {
     until_version(&old, 3).await;
 
     let before = lane::sent(&topic);
+    // Kafka deletes no records of a topic that is compacted only.
+    let policy = AlterConfig::new(ResourceSpecifier::Topic(&topic)).set("cleanup.policy", "delete");
+    admin().alter_configs([&policy], &AdminOptions::new()).await.unwrap()[0].as_ref().unwrap();
     lane::empty(&topic, 0..1).await;
+    installation.succeed(&["topics", "apply"]);
     eventually("what is active stands in the emptied topic", async || lane::sent(&topic) > before).await;
     let (fresh, _health) = live(&installation, &installation.settings());
     follows(&fresh).await;
@@ -171,7 +176,7 @@ async fn a_retired_feed_is_a_tombstone_and_known_as_retired() {
     follows(&process).await;
     apply(&installation, 1);
     until_version(&process, 1).await;
-    retire(&installation).await;
+    installation.succeed(&["feeds", "retire", "cards", "--yes"]);
     until(&process, "retired", |known| known.is_some_and(|known| known.retired)).await;
     let (fresh, _health) = live(&installation, &installation.settings());
     follows(&fresh).await;
@@ -179,21 +184,4 @@ async fn a_retired_feed_is_a_tombstone_and_known_as_retired() {
     // The event of the retirement is in the topic, so nothing is owed to it.
     tokio::time::sleep(Duration::from_millis(1_500)).await;
     assert!(fresh.known().owed_to_topic().is_empty());
-}
-
-/// As `fabric feeds retire` does.
-async fn retire(installation: &Installation) {
-    installation
-        .database
-        .run(
-            "update fabric.feeds set retired_at = clock_timestamp(), changed_at = clock_timestamp(),
-                                     revision = nextval('fabric.config_revisions');
-             insert into fabric.outbox (topic, key, payload)
-             select 'config', kind || '/' || name, jsonb_build_object(
-                    'kind', kind, 'name', name, 'version', active_version, 'revision', revision,
-                    'checksum', encode(checksum, 'hex'), 'retired', retired, 'by', changed_by,
-                    'at', (extract(epoch from changed_at) * 1000000)::bigint)
-               from fabric.config_current",
-        )
-        .await;
 }
