@@ -176,7 +176,7 @@ async fn a_retired_feed_is_a_tombstone_and_known_as_retired() {
     follows(&process).await;
     apply(&installation, 1);
     until_version(&process, 1).await;
-    installation.succeed(&["feeds", "retire", "cards", "--yes"]);
+    installation.succeed(&["feeds", "retire", "cards"]);
     until(&process, "retired", |known| known.is_some_and(|known| known.retired)).await;
     let (fresh, _health) = live(&installation, &installation.settings());
     follows(&fresh).await;
@@ -184,4 +184,32 @@ async fn a_retired_feed_is_a_tombstone_and_known_as_retired() {
     // The event of the retirement is in the topic, so nothing is owed to it.
     tokio::time::sleep(Duration::from_millis(1_500)).await;
     assert!(fresh.known().owed_to_topic().is_empty());
+}
+
+#[tokio::test]
+async fn the_status_names_who_holds_what_and_who_is_behind() {
+    let installation = Installation::new().await;
+    let steward = installation.start(&["steward"]);
+    apply(&installation, 1);
+    let _validator = installation.validator();
+    let held = |version: i64| {
+        let told = installation.json(0, &["config", "status", "--json"]);
+        let processes = told["processes"].as_array().unwrap();
+        let holds = |process: &serde_json::Value| process["doing"]["config"]["things"]["feed/cards"][0] == version;
+        processes.len() == 2
+            && processes.iter().all(|process| holds(process) && process["behind"] == serde_json::json!([]))
+    };
+    eventually("both hold v1", async || held(1)).await;
+    apply(&installation, 2);
+    eventually("both hold v2", async || held(2)).await;
+    let told = installation.succeed(&["config", "status"]);
+    assert!(told.contains("feed/cards") && told.contains("2 of 2") && told.contains("topic"), "{told}");
+    // A frozen steward says nothing, and learns nothing.
+    steward.signal(nix::sys::signal::Signal::SIGSTOP);
+    apply(&installation, 3);
+    eventually("the validator holds v3", async || {
+        let told = installation.succeed(&["config", "status"]);
+        told.contains("1 of 2") && told.contains("feed/cards v2 → v3 for ")
+    })
+    .await;
 }

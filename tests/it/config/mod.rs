@@ -5,6 +5,7 @@ mod audit;
 mod follow;
 mod following;
 mod racing;
+mod redis;
 mod references;
 mod templates;
 mod versions;
