@@ -224,7 +224,7 @@ mod tests {
         health.well(Part::Steward);
         let later = Instant::now() + Duration::from_secs(11);
         let said = reasons(&health.ready(later));
-        assert_eq!(said, ["steward: has not been heard of for 11 s", "config: has not been heard of for 11 s"]);
+        assert_eq!(said, ["config: has not been heard of for 11 s", "steward: has not been heard of for 11 s"]);
     }
 
     #[test]
