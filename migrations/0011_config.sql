@@ -149,10 +149,18 @@ $$;
 create trigger approved before insert or update of active_version on fabric.feeds
     for each row execute function fabric.activation_is_approved();
 
+-- The outbox's next rows of one topic, however many wait for another: looked for several times a second.
+create index outbox_by_topic on fabric.outbox (topic, event_id);
+
+-- SHA-256 of what processes read of a feed's version: one that extends templates is read as they resolve it.
+create function fabric.checksum(sha256 bytea, resolved text) returns bytea language sql stable as $$
+    select case when resolved is null then sha256 else sha256(convert_to(resolved, 'UTF8')) end
+$$;
+
 -- What is active, of every kind: what the config topic says, and what a process that cannot follow it reads.
 create view fabric.config_current as
-    select 'feed' as kind, f.feed as name, f.active_version, f.revision, v.sha256 as checksum, f.changed_by,
-           f.changed_at, f.retired_at is not null as retired
+    select 'feed' as kind, f.feed as name, f.active_version, f.revision,
+           fabric.checksum(v.sha256, v.resolved) as checksum, f.changed_by, f.changed_at, f.retired_at is not null as retired
       from fabric.feeds f join fabric.feed_versions v on (v.feed, v.version) = (f.feed, f.active_version)
     union all
     select 'template', t.template, t.active_version, t.revision, v.sha256, t.changed_by, t.changed_at,

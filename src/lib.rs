@@ -18,7 +18,7 @@
 //! | [`ingest`] | files | chunk messages on a lane |
 //! | [`validate`] | chunk messages | judged chunks, handed to a loader |
 //! | [`load`] | a judged chunk | one Postgres transaction |
-//! | [`config`] | what users edit | immutable versions in Postgres |
+//! | [`config`] | what users edit | immutable versions in Postgres, known and cached in every process |
 //! | [`jobs`] | what people ask of a job | state in Postgres |
 //! | [`steward`] | ledger rows | job states, events |
 //! | [`processes`] | heartbeats | who runs, what each holds, where its time goes |
@@ -56,6 +56,8 @@ pub mod load;
 pub mod postgres;
 #[cfg(feature = "server")]
 pub mod processes;
+#[cfg(feature = "server")]
+pub mod redis;
 #[cfg(feature = "server")]
 pub mod retry;
 #[cfg(feature = "server")]

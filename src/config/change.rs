@@ -5,6 +5,8 @@ use std::fmt;
 use serde::{Deserialize, Serialize};
 use sqlx::PgConnection;
 
+use super::event::Thing;
+
 /// The topic that tells of changes, without the prefix of the installation.
 pub const TOPIC: &str = "config";
 
@@ -112,22 +114,42 @@ pub(crate) async fn set_active(
         .await
 }
 
+/// The outbox rows of what is active now; `$1` is the topic.
+const TELL: &str = "insert into fabric.outbox (topic, key, payload)
+     select $1, kind || '/' || name, jsonb_build_object(
+            'kind', kind, 'name', name, 'version', active_version, 'revision', revision,
+            'checksum', encode(checksum, 'hex'), 'retired', retired, 'by', changed_by,
+            'at', (extract(epoch from changed_at) * 1000000)::bigint)
+       from fabric.config_current";
+
 /// Adds the outbox row of what is active now.
 async fn tell(connection: &mut PgConnection, kind: Kind, name: &str) -> Result<(), sqlx::Error> {
-    sqlx::query(
-        "insert into fabric.outbox (topic, key, payload)
-         select $3, kind || '/' || name, jsonb_build_object(
-                'kind', kind, 'name', name, 'version', active_version, 'revision', revision,
-                'checksum', encode(checksum, 'hex'), 'retired', retired, 'by', changed_by,
-                'at', (extract(epoch from changed_at) * 1000000)::bigint)
-           from fabric.config_current where kind = $1 and name = $2",
-    )
-    .bind(kind.as_str())
-    .bind(name)
+    // Built of constants.
+    sqlx::query(sqlx::AssertSqlSafe(format!("{TELL} where kind = $2 and name = $3")))
+        .bind(TOPIC)
+        .bind(kind.as_str())
+        .bind(name)
+        .execute(connection)
+        .await?;
+    Ok(())
+}
+
+/// Adds outbox rows of what is active now of these things, but for those that wait for the steward already.
+pub(crate) async fn tell_again(connection: &mut PgConnection, things: &[Thing]) -> Result<u64, sqlx::Error> {
+    let kinds: Vec<&str> = things.iter().map(|thing| thing.kind.as_str()).collect();
+    let names: Vec<&str> = things.iter().map(|thing| thing.name.as_str()).collect();
+    let told = sqlx::query(sqlx::AssertSqlSafe(format!(
+        "{TELL}
+          where (kind, name) in (select * from unnest($2::text[], $3::text[]))
+            and not exists (select from fabric.outbox o where o.topic = $1 and o.key = kind || '/' || name)
+          order by revision"
+    )))
     .bind(TOPIC)
+    .bind(kinds)
+    .bind(names)
     .execute(connection)
     .await?;
-    Ok(())
+    Ok(told.rows_affected())
 }
 
 /// Adds a row to the audit log. `before` and `after` are versions.

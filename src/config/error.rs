@@ -1,6 +1,7 @@
 //! What can stand in the way of an edit, in words that say what to do next.
 
 use super::change::Kind;
+use super::references::ReferenceError;
 use crate::feed::Faults;
 
 #[derive(Debug, thiserror::Error)]
@@ -49,9 +50,37 @@ pub enum ConfigError {
     Propagation { template: String, faults: String },
     #[error(transparent)]
     Postgres(#[from] sqlx::Error),
+    /// As [`Postgres`](Self::Postgres), for several who asked at once.
+    #[error("{0}")]
+    Read(std::sync::Arc<sqlx::Error>),
+    /// A reference set that a feed's rules look up.
+    #[error(transparent)]
+    Reference(Box<ReferenceError>),
+    /// A defect of this program.
+    #[error("compiling broke down: {0}")]
+    Compiler(String),
+}
+
+impl From<ReferenceError> for ConfigError {
+    fn from(error: ReferenceError) -> Self {
+        Self::Reference(Box::new(error))
+    }
 }
 
 impl ConfigError {
+    /// The driver's error, where it is one.
+    pub fn postgres(&self) -> Option<&sqlx::Error> {
+        match self {
+            Self::Postgres(error) => Some(error),
+            Self::Read(error) => Some(error),
+            Self::Reference(error) => match &**error {
+                ReferenceError::Postgres(error) => Some(error),
+                _ => None,
+            },
+            _ => None,
+        }
+    }
+
     /// Whether the person can put it right by asking otherwise.
     pub const fn is_usage(&self) -> bool {
         match self {
@@ -65,7 +94,7 @@ impl ConfigError {
             | Self::NothingBefore { .. }
             | Self::OwnApproval { .. }
             | Self::Propagation { .. } => true,
-            Self::Target(_) | Self::Postgres(_) => false,
+            Self::Target(_) | Self::Postgres(_) | Self::Read(_) | Self::Reference(_) | Self::Compiler(_) => false,
         }
     }
 }

@@ -36,10 +36,10 @@ const LIMIT: Duration = Duration::from_secs(5);
 const CONNECTIONS: u32 = 3;
 const NAME: &str = "fabric doctor";
 
-/// Looks at everything. `redis`: its URL, where one is set.
-pub async fn examine(settings: &Settings, redis: Option<&str>) -> Findings {
+/// Looks at everything.
+pub async fn examine(settings: &Settings) -> Findings {
     let (of_postgres, of_kafka, of_redis) =
-        tokio::join!(look_at_postgres(settings), look_at_kafka(&settings.kafka), redis::look(redis));
+        tokio::join!(look_at_postgres(settings), look_at_kafka(&settings.kafka), redis::look(&settings.redis.url));
     let (mut findings, pace) = of_postgres;
     let (more, backlogs) = of_kafka;
     findings.extend(more);

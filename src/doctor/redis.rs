@@ -1,4 +1,4 @@
-//! Redis: whether it answers a PING. fabric does not use it yet, so one that is absent is a note.
+//! Redis: whether it answers a PING. It is a cache: one that is absent costs speed only, and is a note.
 
 use std::time::Duration;
 
@@ -9,12 +9,12 @@ use tokio::time::timeout;
 use super::{Check, Finding};
 
 const LIMIT: Duration = Duration::from_secs(2);
-const UNUSED: &str = "fabric does not use it yet";
+const WITHOUT: &str = "processes ask Postgres instead";
 
-/// `url`: `redis://[USER:PASSWORD@]HOST[:PORT][/DATABASE]`, as `FABRIC_REDIS_URL` has it.
-pub async fn look(url: Option<&str>) -> Finding {
-    let Some(place) = url.and_then(address) else {
-        return Finding::note(Check::Redis, format!("no address in FABRIC_REDIS_URL; {UNUSED}"));
+/// `url`: `redis://[USER:PASSWORD@]HOST[:PORT][/DATABASE]`, as `redis.url` has it.
+pub async fn look(url: &str) -> Finding {
+    let Some(place) = address(url) else {
+        return Finding::note(Check::Redis, format!("none in redis.url (FABRIC_REDIS_URL); {WITHOUT}"));
     };
     let answer = timeout(LIMIT, ping(&place)).await;
     let answer = answer.unwrap_or_else(|_| Err(std::io::ErrorKind::TimedOut.into()));
@@ -25,10 +25,10 @@ fn verdict(place: &str, answer: Result<String, String>) -> Finding {
     match answer {
         // One that wants a password answers too.
         Ok(said) if said.starts_with("+PONG") || said.starts_with("-NOAUTH") => {
-            Finding::ok(Check::Redis, format!("answers at {place}; {UNUSED}"))
+            Finding::ok(Check::Redis, format!("answers at {place}"))
         }
-        Ok(_) => Finding::note(Check::Redis, format!("what answers at {place} is not Redis; {UNUSED}")),
-        Err(error) => Finding::note(Check::Redis, format!("does not answer at {place} ({error}); {UNUSED}")),
+        Ok(_) => Finding::note(Check::Redis, format!("what answers at {place} is not Redis; {WITHOUT}")),
+        Err(error) => Finding::note(Check::Redis, format!("does not answer at {place} ({error}); {WITHOUT}")),
     }
 }
 

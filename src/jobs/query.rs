@@ -9,7 +9,7 @@ use super::SourceIdentity;
 use super::owed::Cause;
 use super::report::report;
 use crate::chunk::{Delivery, JobId, Lane, TokenHash};
-use crate::config::ReferencePins;
+use crate::config::{Checksum, ReferencePins};
 use crate::ledger::JobState;
 use crate::report::Report;
 
@@ -18,6 +18,8 @@ use crate::report::Report;
 pub struct Pins {
     pub feed: String,
     pub feed_version: i32,
+    /// Of what processes read of that version.
+    pub checksum: Checksum,
     pub references: ReferencePins,
     pub tokens: Vec<TokenHash>,
     pub state: JobState,
@@ -81,14 +83,16 @@ pub async fn pins(executor: impl PgExecutor<'_>, job: JobId) -> Result<Option<Pi
         feed: String,
         feed_version: i32,
         reference_pins: Json<ReferencePins>,
+        checksum: Vec<u8>,
         #[sqlx(try_from = "String")]
         state: JobState,
         tokens: Vec<Vec<u8>>,
     }
     let row: Option<Row> = sqlx::query_as(
-        "select feed, feed_version, reference_pins, state,
+        "select j.feed, j.feed_version, reference_pins, state, fabric.checksum(v.sha256, v.resolved) as checksum,
                 array(select token_hash from fabric.job_tokens t where t.job_id = j.job_id) as tokens
-           from fabric.jobs j where job_id = $1",
+           from fabric.jobs j join fabric.feed_versions v on (v.feed, v.version) = (j.feed, j.feed_version)
+          where job_id = $1",
     )
     .bind(job.0)
     .fetch_optional(executor)
@@ -97,7 +101,8 @@ pub async fn pins(executor: impl PgExecutor<'_>, job: JobId) -> Result<Option<Pi
         feed: row.feed,
         feed_version: row.feed_version,
         references: row.reference_pins.0,
-        // A check in the table holds them to 32 bytes.
+        // Checks in the tables hold them to 32 bytes.
+        checksum: Checksum::from_bytes(&row.checksum).expect("SHA-256 has 32 bytes"),
         tokens: row.tokens.into_iter().filter_map(|hash| hash.try_into().ok()).map(TokenHash).collect(),
         state: row.state,
     }))

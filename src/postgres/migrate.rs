@@ -5,10 +5,12 @@ use sqlx::migrate::{MigrateError, Migrator};
 use sqlx::{PgConnection, PgPool};
 
 use crate::chunk::ENVELOPE_SCHEMA;
+use crate::config::CONFIG_EVENT_SCHEMA;
 use crate::jobs::EVENT_SCHEMA;
 
 /// Every schema of `schemas/`, by the name of its file.
-const SCHEMAS: [(&str, &str); 2] = [("chunk", ENVELOPE_SCHEMA), ("job-event", EVENT_SCHEMA)];
+const SCHEMAS: [(&str, &str); 3] =
+    [("chunk", ENVELOPE_SCHEMA), ("config-event", CONFIG_EVENT_SCHEMA), ("job-event", EVENT_SCHEMA)];
 
 /// Which migrations have run stands beside the tables that they made.
 const BOOKKEEPING: &str = "fabric.migrations";

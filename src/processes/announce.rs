@@ -13,6 +13,8 @@ use super::{Doing, Role, Tally};
 
 /// Between two beats.
 pub const BEAT: Duration = Duration::from_secs(5);
+/// News that come together are told together.
+const SOON: Duration = Duration::from_millis(200);
 /// A beat that takes longer is given up: another follows.
 const PATIENCE: Duration = Duration::from_secs(3);
 
@@ -47,6 +49,7 @@ pub fn announce(pool: &PgPool, role: Role, tally: Arc<Tally>) -> Announcement {
 
 async fn beat(pool: PgPool, place: Place, tally: Arc<Tally>, shown: Arc<AtomicBool>) {
     let mut before = tally.look();
+    let mut seen = None;
     loop {
         let doing = tally.doing_since(before);
         before = tally.look();
@@ -56,7 +59,10 @@ async fn beat(pool: PgPool, place: Place, tally: Arc<Tally>, shown: Arc<AtomicBo
             Ok(Err(error)) => tracing::debug!(%error, "a heartbeat was left out"),
             Err(_) => tracing::debug!("a heartbeat was left out: Postgres did not answer in time"),
         }
-        tokio::time::sleep(BEAT).await;
+        tokio::select! {
+            () = tokio::time::sleep(BEAT) => {}
+            () = tally.news(&mut seen) => tokio::time::sleep(SOON).await,
+        }
     }
 }
 

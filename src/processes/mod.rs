@@ -2,12 +2,14 @@
 //! goes, for people who look.
 
 mod announce;
+mod holdings;
 mod query;
 mod tally;
 
 use serde::{Deserialize, Serialize};
 
 pub use announce::{Announcement, BEAT, announce};
+pub use holdings::{Behind, CurrentThing, Holdings, ProcessHolding, holdings};
 pub use query::{Process, list, sweep};
 pub use tally::{Doing, Stage, Tally};
 

@@ -2,12 +2,15 @@
 
 use std::collections::BTreeMap;
 use std::sync::atomic::{AtomicU64, Ordering};
-use std::sync::{Mutex, PoisonError};
+use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 use std::time::{Duration, Instant};
 
 use serde::{Deserialize, Serialize};
 
+use tokio::sync::watch;
+
 use crate::chunk::Lane;
+use crate::config::{Holding, Live};
 
 /// Counted by the work, read by the heartbeat. Counting takes no lock, but for partitions, which rarely change.
 #[derive(Debug, Default)]
@@ -17,6 +20,7 @@ pub struct Tally {
     in_flight: AtomicU64,
     stages: [AtomicU64; Stage::ALL.len()],
     partitions: Mutex<Vec<(Lane, i32)>>,
+    config: OnceLock<Arc<Live>>,
 }
 
 /// Where the time of a chunk goes.
@@ -40,6 +44,8 @@ pub struct Doing {
     pub bytes_per_second: f64,
     /// Seconds of chunks' time per second, by stage: more than one where several chunks are at it side by side.
     pub stages: BTreeMap<String, f64>,
+    /// `None`: a process that does not follow what is active.
+    pub config: Option<Holding>,
 }
 
 /// A look at a tally's sums.
@@ -91,6 +97,24 @@ impl Tally {
         self.stages[stage as usize].fetch_add(nanos, Ordering::Relaxed);
     }
 
+    /// Tells from now on what the process knows to be active. Once.
+    pub fn follows(&self, live: &Arc<Live>) {
+        // Whoever is second tells of the same process.
+        self.config.set(Arc::clone(live)).ok();
+    }
+
+    /// Returns once something has changed that people who ask should see soon.
+    pub async fn news(&self, seen: &mut Option<watch::Receiver<u64>>) {
+        let changes = match (&mut *seen, self.config.get()) {
+            (Some(changes), _) => changes,
+            (none, Some(live)) => none.insert(live.known().watch()),
+            (None, None) => return std::future::pending().await,
+        };
+        if changes.changed().await.is_err() {
+            std::future::pending::<()>().await;
+        }
+    }
+
     /// What this member of the group holds from now on.
     pub fn holds(&self, partitions: impl Iterator<Item = (Lane, i32)>) {
         *self.partitions.lock().unwrap_or_else(PoisonError::into_inner) = partitions.collect();
@@ -126,6 +150,7 @@ impl Tally {
             records_per_second: rate(now.records, before.records),
             bytes_per_second: rate(now.bytes, before.bytes),
             stages: Stage::ALL.map(stage).into_iter().filter(|(_, share)| *share > 0.0).collect(),
+            config: self.config.get().map(|live| live.holding()),
         }
     }
 }

@@ -20,6 +20,8 @@ pub use units::parse_duration;
 pub struct Settings {
     pub kafka: KafkaSettings,
     pub postgres: PostgresSettings,
+    pub redis: RedisSettings,
+    pub cache: CacheSettings,
     pub ingest: IngestSettings,
     pub validate: ValidateSettings,
     pub load: LoadSettings,
@@ -45,6 +47,35 @@ pub struct PostgresSettings {
     /// Connections of the pool that is not for loading.
     pub pool: u32,
     pub acquire_timeout: Duration,
+}
+
+#[derive(Debug, Clone)]
+pub struct RedisSettings {
+    /// `redis://…`, `rediss://…` for TLS; empty: there is none. `FABRIC_REDIS_URL`. A secret.
+    pub url: String,
+    /// Connections of a process.
+    pub pool: usize,
+    /// Nothing waits longer for an answer.
+    pub timeout: Duration,
+}
+
+/// What a process keeps in memory of what users edit.
+#[derive(Debug, Clone)]
+pub struct CacheSettings {
+    pub feeds: RoomSettings,
+    pub templates: RoomSettings,
+    /// Compiled rules.
+    pub plans: RoomSettings,
+    /// Reference sets.
+    pub references: RoomSettings,
+}
+
+#[derive(Debug, Clone, Copy)]
+pub struct RoomSettings {
+    /// At most; what was used least goes first.
+    pub bytes: u64,
+    /// An entry goes after about this long, used or not.
+    pub ttl: Duration,
 }
 
 #[derive(Debug, Clone)]
@@ -118,6 +149,8 @@ pub struct LogSettings {
     pub json: bool,
 }
 
+const HOUR: Duration = Duration::from_secs(3600);
+
 impl Default for Settings {
     fn default() -> Self {
         let cores = std::thread::available_parallelism().map_or(2, usize::from);
@@ -127,6 +160,13 @@ impl Default for Settings {
                 url: "postgres://127.0.0.1:5432/fabric".into(),
                 pool: 4,
                 acquire_timeout: Duration::from_secs(10),
+            },
+            redis: RedisSettings { url: String::new(), pool: 2, timeout: Duration::from_millis(50) },
+            cache: CacheSettings {
+                feeds: RoomSettings { bytes: 16 << 20, ttl: HOUR },
+                templates: RoomSettings { bytes: 8 << 20, ttl: HOUR },
+                plans: RoomSettings { bytes: 64 << 20, ttl: 6 * HOUR },
+                references: RoomSettings { bytes: 1 << 30, ttl: 6 * HOUR },
             },
             ingest: IngestSettings {
                 chunk_bytes: 1 << 20,

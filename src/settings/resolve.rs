@@ -10,7 +10,7 @@ use super::{Origin, PROPERTIES_ENV, PROPERTIES_KEY, SPECS, SettingFault, Setting
 
 /// Variables that begin with `FABRIC_` and are no settings: where the settings file is, and what the local stack
 /// says to other programs.
-const NO_SETTINGS: [&str; 3] = ["FABRIC_SETTINGS", "FABRIC_BIN", "FABRIC_REDIS_URL"];
+const NO_SETTINGS: [&str; 2] = ["FABRIC_SETTINGS", "FABRIC_BIN"];
 const NO_SETTINGS_PREFIXES: [&str; 2] = ["FABRIC_STACK_", "FABRIC_TEST_"];
 
 /// What was given, lowest precedence first.

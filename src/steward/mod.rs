@@ -18,6 +18,7 @@ use std::time::Duration;
 
 use tokio::time::{Instant, sleep, timeout};
 
+use crate::config::{Known, Live};
 use crate::retry::Waits;
 use crate::settings::Settings;
 use crate::shutdown::Shutdown;
@@ -42,12 +43,20 @@ const CANDIDATE_WAIT: Duration = Duration::from_millis(700);
 const IDLE_WAIT: Duration = Duration::from_millis(800);
 /// Between two rounds while a job is about to end: a load of a second should not wait a fifth of one to be told of.
 const ENDING_WAIT: Duration = Duration::from_millis(20);
+/// Between two looks for config events, which processes wait for: of an index that is empty as a rule.
+const CONFIG_LOOK: Duration = Duration::from_millis(30);
 /// A round that takes longer talks to a server that does not answer: it gives up the connection.
 const ROUND_LIMIT: Duration = Duration::from_secs(20);
 
 /// Stands for election, leads when elected, and stands again when the seat is lost, until `shutdown` is due.
 /// `health` hears whether it leads or stands.
-pub async fn run(settings: Settings, mut shutdown: Shutdown, health: Arc<Health>) -> Result<(), StewardError> {
+/// `live`: what the process knows of the config topic, which a leader mends.
+pub async fn run(
+    settings: Settings,
+    mut shutdown: Shutdown,
+    health: Arc<Health>,
+    live: Arc<Live>,
+) -> Result<(), StewardError> {
     crate::postgres::connect_options(&settings.postgres, "fabric steward").map_err(StewardError::Url)?;
     let mut outbox = outbox::Outbox::start(&settings.kafka).map_err(StewardError::Kafka)?;
     let mut waits = Waits::new(Duration::from_millis(200), Duration::from_secs(5));
@@ -58,7 +67,10 @@ pub async fn run(settings: Settings, mut shutdown: Shutdown, health: Arc<Health>
             waits.reset();
             tracing::info!("leads as steward");
             standing.leads();
-            lead(seat, round::Rounds::new(&settings, standing.clone()), &settings, &mut outbox, &health).await
+            // Whatever the topic lacks is found once Postgres has been read.
+            live.look_again();
+            let rounds = round::Rounds::new(&settings, standing.clone());
+            lead(seat, rounds, &settings, (&mut outbox, live.known()), &health).await
         };
         let ended = tokio::select! {
             ended = term => ended,
@@ -98,13 +110,17 @@ async fn lead(
     mut seat: Seat,
     mut rounds: round::Rounds,
     settings: &Settings,
-    outbox: &mut outbox::Outbox,
+    (outbox, known): (&mut outbox::Outbox, &Known),
     health: &Health,
 ) -> Result<(), sqlx::Error> {
     loop {
         let began = Instant::now();
         let work = async {
             let pace = rounds.work(seat.connection()).await?;
+            let owed = known.owed_to_topic();
+            if !owed.is_empty() {
+                outbox::Outbox::tell_again(seat.connection(), &owed).await?;
+            }
             outbox.work(seat.connection()).await?;
             Ok::<_, sqlx::Error>(pace)
         };
@@ -117,7 +133,16 @@ async fn lead(
             Pace::Working => settings.steward.interval.max(began.elapsed()).min(IDLE_WAIT),
             Pace::Ending => ENDING_WAIT.max(5 * began.elapsed()).min(settings.steward.interval),
         };
-        sleep(wait).await;
+        let until = Instant::now() + wait;
+        loop {
+            let left = until.saturating_duration_since(Instant::now());
+            sleep(CONFIG_LOOK.min(left)).await;
+            if left <= CONFIG_LOOK {
+                break;
+            }
+            let looked = outbox.work_on_config(seat.connection());
+            timeout(ROUND_LIMIT, looked).await.map_err(|_| silent())??;
+        }
     }
 }
 

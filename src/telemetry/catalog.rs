@@ -10,6 +10,12 @@ const PARTITION: Label = Label { name: "partition", values: Values::Named("numbe
 const LANE: Label = Label { name: "lane", values: Values::Of(&["normal", "high"]) };
 const POOL: Label = Label { name: "pool", values: Values::Of(&["service", "loaders"]) };
 
+const KIND: Label = Label { name: "kind", values: Values::Of(&["feed", "template", "reference"]) };
+
+const CACHE: Label =
+    Label { name: "cache", values: Values::Of(&["feeds", "templates", "plans", "references", "active"]) };
+const LEVEL: Label = Label { name: "level", values: Values::Of(&["process", "redis", "postgres"]) };
+
 /// Where the time of a chunk goes, in the order of its way.
 pub const STAGES: &[&str] =
     &["backpressure", "publish", "fetch", "queue", "decode", "judge", "load_wait", "load", "fence", "copy", "commit"];
@@ -109,6 +115,35 @@ catalog! {
         "Chunks that are recorded as owed, of all jobs, as the leading steward saw them last";
     JOB_EVENTS: Counter "fabric_job_events_total" [Label { name: "kind", values: Values::Of(&["state", "alert"]) }]
         "Job events that the leading steward has published";
+    CONFIG_PUBLISHED: Counter "fabric_config_published_total" [KIND]
+        "Config events that the leading steward has published";
+
+    CONFIG_FOLLOWS: Gauge "fabric_config_follows" []
+        "1 where this process follows the config topic, 0 where it reads Postgres every second instead";
+    CONFIG_EVENTS: Counter "fabric_config_events_total"
+        [Label { name: "outcome", values: Values::Of(&["applied", "known", "set_aside"]) }]
+        "Config events: applied are changes, however this process heard of them; set_aside are those of no use";
+    CONFIG_PROPAGATION: Histogram "fabric_config_propagation_seconds" [KIND]
+        "From the commit of a change, by the clock of Postgres, until this process has applied it";
+    CACHE_LOOKUPS: Counter "fabric_cache_lookups_total"
+        [CACHE, LEVEL, Label { name: "outcome", values: Values::Of(&["hit", "miss", "error", "refused"]) }]
+        "Lookups by level: a miss goes on to the next; refused is what Redis holds and is not the real one";
+    CACHE_LOAD: Histogram "fabric_cache_load_seconds" [CACHE]
+        "Time until a thing that was not in memory was loaded, compiled and ready";
+    CACHE_EVICTIONS: Counter "fabric_cache_evictions_total"
+        [CACHE, Label { name: "cause", values: Values::Of(&["room", "expired", "replaced"]) }]
+        "Entries that left memory: room is for others";
+    CACHE_AGE: Histogram "fabric_cache_age_seconds" [CACHE]
+        "Age of entries when they left memory";
+    CACHE_ENTRIES: Gauge "fabric_cache_entries" [CACHE]
+        "Entries in memory";
+    CACHE_BYTES: Gauge "fabric_cache_bytes" [CACHE]
+        "Bytes of entries in memory; of plans an estimate";
+    REDIS: Gauge "fabric_redis_well" []
+        "1 where Redis answers and takes what it is given, else 0; absent where none is set";
+    REDIS_CALL: Histogram "fabric_redis_call_seconds"
+        [Label { name: "call", values: Values::Of(&["get", "set", "ping"]) }]
+        "Time of a question to Redis, until it was answered or given up";
 
     BUILD: Gauge "fabric_build_info"
         [Label { name: "version", values: Values::Named("version of fabric") },

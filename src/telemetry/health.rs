@@ -34,6 +34,8 @@ pub enum Part {
     Partitions,
     /// Leading, or standing for election.
     Steward,
+    /// What is active is known: of the config topic, or of Postgres.
+    Config,
 }
 
 /// What the parts of one process have said of themselves.
@@ -41,6 +43,7 @@ pub enum Part {
 pub struct Health {
     role: Role,
     parts: Mutex<BTreeMap<Part, Sign>>,
+    notes: Mutex<BTreeMap<&'static str, String>>,
     pulses: Mutex<Vec<Weak<Beats>>>,
 }
 
@@ -68,6 +71,9 @@ pub struct Answer {
     pub ok: bool,
     /// Why not; for people.
     pub reasons: BTreeMap<String, String>,
+    /// What is not as it should be and keeps nobody from anything; for people.
+    #[serde(skip_serializing_if = "BTreeMap::is_empty")]
+    pub notes: BTreeMap<&'static str, String>,
 }
 
 impl Role {
@@ -82,8 +88,8 @@ impl Role {
     fn needs(self) -> &'static [Part] {
         match self {
             Self::Ingest => &[],
-            Self::Validate => &[Part::Postgres, Part::Kafka, Part::Partitions],
-            Self::Steward => &[Part::Steward],
+            Self::Validate => &[Part::Postgres, Part::Kafka, Part::Partitions, Part::Config],
+            Self::Steward => &[Part::Steward, Part::Config],
         }
     }
 }
@@ -95,13 +101,14 @@ impl Part {
             Self::Kafka => "kafka",
             Self::Partitions => "partitions",
             Self::Steward => "steward",
+            Self::Config => "config",
         }
     }
 }
 
 impl Health {
     pub fn new(role: Role) -> Arc<Self> {
-        Arc::new(Self { role, parts: Mutex::default(), pulses: Mutex::default() })
+        Arc::new(Self { role, parts: Mutex::default(), notes: Mutex::default(), pulses: Mutex::default() })
     }
 
     /// The part has just shown that it is well.
@@ -112,6 +119,15 @@ impl Health {
     /// It has just shown that it is not; `reason` is for people.
     pub fn ill(&self, part: Part, reason: impl Into<String>) {
         self.parts().insert(part, Sign { at: Instant::now(), ill: Some(reason.into()) });
+    }
+
+    /// What readiness says beside its answer of a thing that is not as it should be; `None`: it is.
+    pub fn note(&self, what: &'static str, note: Option<String>) {
+        let mut notes = self.notes.lock().unwrap_or_else(PoisonError::into_inner);
+        match note {
+            Some(note) => notes.insert(what, note),
+            None => notes.remove(what),
+        };
     }
 
     /// Watches the calling thread.
@@ -148,11 +164,12 @@ impl Health {
             }
         };
         let ill = self.role.needs().iter().filter_map(|part| Some((part.as_str().to_owned(), why(part)?)));
-        self.answer(ill.collect())
+        let notes = self.notes.lock().unwrap_or_else(PoisonError::into_inner).clone();
+        Answer { notes, ..self.answer(ill.collect()) }
     }
 
     fn answer(&self, reasons: BTreeMap<String, String>) -> Answer {
-        Answer { role: self.role.as_str(), ok: reasons.is_empty(), reasons }
+        Answer { role: self.role.as_str(), ok: reasons.is_empty(), reasons, notes: BTreeMap::new() }
     }
 
     fn parts(&self) -> MutexGuard<'_, BTreeMap<Part, Sign>> {
@@ -182,8 +199,8 @@ mod tests {
     #[test]
     fn ready_is_who_has_heard_of_all_that_it_needs() {
         let health = Health::new(Role::Validate);
-        assert_eq!(health.ready(Instant::now()).reasons.len(), 3);
-        [Part::Kafka, Part::Partitions, Part::Postgres].into_iter().for_each(|part| health.well(part));
+        assert_eq!(health.ready(Instant::now()).reasons.len(), 4);
+        [Part::Kafka, Part::Partitions, Part::Postgres, Part::Config].into_iter().for_each(|part| health.well(part));
         assert!(health.ready(Instant::now()).ok);
         health.ill(Part::Postgres, "connection refused");
         assert_eq!(reasons(&health.ready(Instant::now())), ["postgres: connection refused"]);
@@ -191,11 +208,23 @@ mod tests {
     }
 
     #[test]
+    fn a_note_keeps_nobody_from_being_ready() {
+        let health = Health::new(Role::Ingest);
+        health.note("redis", Some("is away".into()));
+        let answer = health.ready(Instant::now());
+        assert_eq!((answer.ok, answer.notes["redis"].as_str()), (true, "is away"));
+        health.note("redis", None);
+        assert!(health.ready(Instant::now()).notes.is_empty());
+    }
+
+    #[test]
     fn an_old_answer_is_none() {
         let health = Health::new(Role::Steward);
+        health.well(Part::Config);
         health.well(Part::Steward);
         let later = Instant::now() + Duration::from_secs(11);
-        assert_eq!(reasons(&health.ready(later)), ["steward: has not been heard of for 11 s"]);
+        let said = reasons(&health.ready(later));
+        assert_eq!(said, ["config: has not been heard of for 11 s", "steward: has not been heard of for 11 s"]);
     }
 
     #[test]

@@ -64,7 +64,7 @@ impl Metric {
     }
 
     /// Brings a counter to what someone else has counted.
-    pub(super) fn reach(&'static self, values: &[&str], total: u64) {
+    pub(crate) fn reach(&'static self, values: &[&str], total: u64) {
         debug_assert_eq!(self.kind, Kind::Counter, "{}", self.name);
         metrics::counter!(self.name, self.series(values)).absolute(total);
     }

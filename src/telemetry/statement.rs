@@ -29,6 +29,8 @@ pub enum Statement {
     LiveJobs,
     /// The outbox's next rows.
     Outbox,
+    /// What is active.
+    ConfigCurrent,
     /// One that asks nothing: whether Postgres answers.
     Probe,
 }
@@ -49,6 +51,7 @@ impl Statement {
         "close_job",
         "live_jobs",
         "outbox",
+        "config_current",
         "probe",
     ];
 

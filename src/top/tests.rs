@@ -43,6 +43,7 @@ fn validator(pid: i32, partitions: Vec<i32>) -> Process {
             records_per_second: 189_000.0,
             bytes_per_second: 33e6,
             stages: BTreeMap::from([("decode".into(), 0.02), ("judge".into(), 0.5), ("load".into(), 1.5)]),
+            config: None,
         },
     }
 }

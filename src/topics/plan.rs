@@ -239,6 +239,7 @@ mod tests {
         f.chunks.high    alter           retention.ms 1000 → 604800000
         f.dead-letters   create          1 partition, 1 copy
         f.job-events     refused         has each partition 1 times, 2 times is wanted: move it with kafka-reassign-partitions
+        f.config         unchanged
         ");
         insta::assert_snapshot!(plan.problems().join("\n"), @r"
         topic f.chunks.normal has 2 partitions, 8 are declared: run `fabric topics apply`

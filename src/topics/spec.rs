@@ -7,11 +7,12 @@ use serde::{Deserialize, Serialize};
 use crate::settings::IngestSettings;
 
 /// The declarations, in the order in which data flows. They are part of the binary.
-const DECLARATIONS: [&str; 4] = [
+const DECLARATIONS: [&str; 5] = [
     include_str!("../../topics/chunks.normal.yaml"),
     include_str!("../../topics/chunks.high.yaml"),
     include_str!("../../topics/dead-letters.yaml"),
     include_str!("../../topics/job-events.yaml"),
+    include_str!("../../topics/config.yaml"),
 ];
 
 /// What a chunk's message has beside its longest part: the header record, the envelope, message headers.

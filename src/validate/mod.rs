@@ -41,13 +41,13 @@ use tokio::sync::mpsc::{self, UnboundedReceiver};
 use tokio::task::{JoinError, JoinSet};
 
 use crate::chunk::Lane;
+use crate::config::Live;
 use crate::load::Gates;
-use crate::postgres::ServicePool;
 use crate::processes::{self, Tally};
 use crate::settings::Settings;
 use crate::shutdown::{self, Shutdown};
 use crate::telemetry::Health;
-use crate::{postgres, topics};
+use crate::topics;
 use attempts::Attempts;
 use consumer::Intake;
 use custody::Custody;
@@ -85,17 +85,23 @@ pub enum ValidateError {
 
 /// Checks and loads chunks until `shutdown` is due; returns once what was in flight is finished or given up, the
 /// offsets are committed and the group is left. Waits, and says so, while Kafka, its topics or Postgres are not there.
-pub async fn run(settings: Settings, mut shutdown: Shutdown, health: Arc<Health>) -> Result<(), ValidateError> {
+/// The pool of `live` is closed at the end.
+pub async fn run(
+    settings: Settings,
+    mut shutdown: Shutdown,
+    health: Arc<Health>,
+    live: Arc<Live>,
+) -> Result<(), ValidateError> {
     topics::room_for_chunks(&settings.ingest).map_err(ValidateError::Settings)?;
-    let pool = postgres::pool(&settings.postgres, "fabric validate")?;
+    let service = Arc::clone(live.pool());
+    let pool = service.pool().clone();
     let Some(partitions) = ready::wait(&settings, &pool, &mut shutdown, &health).await else { return Ok(()) };
 
-    let service = ServicePool::watched(pool.clone());
     let runtime = tokio::runtime::Handle::current();
     let custody = Arc::new(Custody::new(Arc::clone(&service), &settings.postgres, runtime.clone())?);
     let shared = Arc::new(Shared {
         buffers: Buffers::default(),
-        plans: Plans::new(Arc::clone(&service), &settings.postgres),
+        plans: Plans::new(Arc::clone(&service), &settings.postgres, Arc::clone(live.cache())),
         dead_letters: DeadLetters::new(&settings, pool.clone())?,
         attempts: Attempts::new(Arc::clone(&custody)),
         quarantine: Quarantine { pool: pool.clone(), postgres: settings.postgres.clone() },
@@ -112,6 +118,7 @@ pub async fn run(settings: Settings, mut shutdown: Shutdown, health: Arc<Health>
     let watching = watch::run(Arc::clone(&watched), service, settings.clone(), Arc::clone(&health));
     let watching = tokio::spawn(watching);
     let tally = Arc::clone(&shared.tally);
+    tally.follows(&live);
     let intake =
         Intake { settings, shutdown: stop, ledger, deliver, partitions, watched, health, tally: Arc::clone(&tally) };
     let thread = std::thread::Builder::new()

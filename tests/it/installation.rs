@@ -4,7 +4,7 @@ use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Output, Stdio};
 use std::time::{Duration, Instant};
 
-use fabric::settings::{KafkaSettings, Settings};
+use fabric::settings::{Given, KafkaSettings, Settings};
 use nix::sys::signal::{Signal, kill};
 use nix::unistd::Pid;
 use rdkafka::admin::{AdminClient, AdminOptions};
@@ -98,6 +98,12 @@ impl Installation {
         Process::start(command, self.folder.path())
     }
 
+    /// As a process of this installation has them.
+    pub fn settings(&self) -> Settings {
+        let given = Given { environment: self.environment.clone(), ..Given::default() };
+        given.resolve().unwrap().settings
+    }
+
     /// For clients of a test itself.
     pub fn kafka(&self) -> KafkaSettings {
         KafkaSettings { brokers: brokers(), prefix: self.prefix.clone(), ..Settings::default().kafka }
@@ -159,7 +165,7 @@ impl Installation {
 
 impl Drop for Installation {
     fn drop(&mut self) {
-        let topics: Vec<String> = ["chunks.normal", "chunks.high", "job-events", "dead-letters"]
+        let topics: Vec<String> = ["chunks.normal", "chunks.high", "job-events", "dead-letters", "config"]
             .iter()
             .map(|suffix| format!("{}{suffix}", self.prefix))
             .collect();

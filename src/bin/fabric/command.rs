@@ -5,7 +5,9 @@ use clap::{Parser, Subcommand};
 use crate::exit::Exit;
 use crate::globals::Globals;
 #[cfg(feature = "server")]
-use crate::{audit, doctor, ingest, jobs, migrate, references, rejects, steward, templates, top, topics, validate};
+use crate::{
+    audit, config, doctor, ingest, jobs, migrate, references, rejects, steward, templates, top, topics, validate,
+};
 use crate::{check, completions, feeds, generate, settings};
 
 /// Loads large files of records into Postgres through Kafka: every record checked, counted, and committed exactly once.
@@ -33,6 +35,8 @@ enum Command {
     References(references::Args),
     #[cfg(feature = "server")]
     Audit(audit::Args),
+    #[cfg(feature = "server")]
+    Config(config::Args),
     #[cfg(feature = "server")]
     Jobs(jobs::Args),
     #[cfg(feature = "server")]
@@ -68,6 +72,8 @@ impl Cli {
             Command::References(args) => references::run(globals, args),
             #[cfg(feature = "server")]
             Command::Audit(args) => audit::run(globals, args),
+            #[cfg(feature = "server")]
+            Command::Config(args) => config::run(globals, args),
             #[cfg(feature = "server")]
             Command::Jobs(args) => jobs::run(globals, args),
             #[cfg(feature = "server")]

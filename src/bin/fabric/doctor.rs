@@ -19,9 +19,8 @@ pub struct Args {
 
 pub fn run(globals: &Globals, args: Args) -> anyhow::Result<Exit> {
     let settings = globals.settings()?;
-    let redis = std::env::var("FABRIC_REDIS_URL").ok();
     let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(1).enable_all().build()?;
-    let findings = runtime.block_on(doctor::examine(&settings, redis.as_deref()));
+    let findings = runtime.block_on(doctor::examine(&settings));
     // A question to Kafka that was given up must not keep the process.
     runtime.shutdown_background();
     if args.json {

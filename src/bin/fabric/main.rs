@@ -14,6 +14,8 @@ mod source;
 #[cfg(feature = "server")]
 mod audit;
 #[cfg(feature = "server")]
+mod config;
+#[cfg(feature = "server")]
 mod doctor;
 #[cfg(feature = "server")]
 mod edits;

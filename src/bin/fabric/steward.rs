@@ -2,7 +2,8 @@
 
 use std::sync::Arc;
 
-use fabric::processes;
+use fabric::config::{Live, Prepares};
+use fabric::processes::{self, Tally};
 use fabric::settings::PostgresSettings;
 use fabric::telemetry::Role;
 use fabric::{postgres, steward};
@@ -20,10 +21,13 @@ pub struct Args {}
 
 pub fn run(globals: &Globals, _: Args) -> anyhow::Result<Exit> {
     role::run(globals, Role::Steward, &[], async |settings, shutdown, health| {
-        let beats = PostgresSettings { pool: 1, ..settings.postgres.clone() };
-        let beats = postgres::pool(&beats, "fabric steward beat")?;
-        let announcement = processes::announce(&beats, processes::Role::Steward, Arc::default());
-        let led = steward::run(settings, shutdown, health).await;
+        let beside = PostgresSettings { pool: 2, ..settings.postgres.clone() };
+        let beside = postgres::pool(&beside, "fabric steward beat")?;
+        let live = Live::start(&settings, beside.clone(), Arc::clone(&health), Prepares::Nothing)?;
+        let tally = Arc::new(Tally::default());
+        tally.follows(&live);
+        let announcement = processes::announce(&beside, processes::Role::Steward, tally);
+        let led = steward::run(settings, shutdown, health, live).await;
         announcement.end().await;
         Ok(led?)
     })

@@ -3,8 +3,9 @@
 use std::sync::Arc;
 
 use anyhow::Context as _;
+use fabric::config::{Live, Prepares};
 use fabric::telemetry::Role;
-use fabric::{steward, validate};
+use fabric::{postgres, steward, validate};
 
 use crate::exit::Exit;
 use crate::globals::{Globals, SettingFlag};
@@ -31,8 +32,11 @@ pub fn run(globals: &Globals, args: Args) -> anyhow::Result<Exit> {
         SettingFlag { flag: "--loaders", key: "validate.loaders", value: args.loaders },
     ];
     role::run(globals, Role::Validate, &flags, async |settings, shutdown, health| {
-        let candidate = tokio::spawn(steward::run(settings.clone(), shutdown.clone(), Arc::clone(&health)));
-        let validated = validate::run(settings, shutdown, health).await;
+        let pool = postgres::pool(&settings.postgres, "fabric validate")?;
+        let live = Live::start(&settings, pool, Arc::clone(&health), Prepares::Plans)?;
+        let candidate = steward::run(settings.clone(), shutdown.clone(), Arc::clone(&health), Arc::clone(&live));
+        let candidate = tokio::spawn(candidate);
+        let validated = validate::run(settings, shutdown, health, live).await;
         if validated.is_err() {
             // The process ends: its seat must be free at once.
             candidate.abort();

@@ -1,8 +1,11 @@
-//! What users edit: versions, templates, approval, reference sets, the audit log.
+//! What users edit: versions, templates, approval, reference sets, the audit log; and how every process hears of it.
 
 mod approval;
 mod audit;
+mod follow;
+mod following;
 mod racing;
+mod redis;
 mod references;
 mod templates;
 mod versions;

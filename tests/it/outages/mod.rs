@@ -11,7 +11,7 @@ mod kafka;
 mod lane_made_anew;
 mod network;
 mod partitions;
-mod proxied;
+pub mod proxied;
 mod redis;
 mod sizes;
 

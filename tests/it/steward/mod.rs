@@ -3,6 +3,7 @@
 use std::time::{Duration, Instant};
 
 use fabric::chunk::JobId;
+use fabric::config::{Live, Prepares};
 use fabric::jobs;
 use fabric::ledger::JobState;
 use fabric::settings::Settings;
@@ -20,7 +21,12 @@ fn start(database: &Database) -> (Trigger, JoinHandle<()>) {
     if let Ok(brokers) = std::env::var("FABRIC_KAFKA_BROKERS") {
         settings.kafka.brokers = brokers;
     }
-    let run = async move { steward::run(settings, shutdown, Health::new(Role::Steward)).await.unwrap() };
+    let pool = database.pool.clone();
+    let run = async move {
+        let health = Health::new(Role::Steward);
+        let live = Live::start(&settings, pool, health.clone(), Prepares::Nothing).unwrap();
+        steward::run(settings, shutdown, health, live).await.unwrap();
+    };
     (trigger, tokio::spawn(run))
 }
 

@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use fabric::config::{Live, Prepares};
 use fabric::settings::{KafkaSettings, Settings};
 use fabric::shutdown::{self, Trigger};
 use fabric::telemetry::{Health, Role};
@@ -28,7 +29,10 @@ pub fn settings(database: &Database, topics: &Topics) -> Settings {
 impl Member {
     pub fn start(settings: Settings) -> Self {
         let (trigger, shutdown) = shutdown::channel();
-        Self { trigger, running: tokio::spawn(validate::run(settings, shutdown, Health::new(Role::Validate))) }
+        let pool = fabric::postgres::pool(&settings.postgres, "fabric validate").unwrap();
+        let health = Health::new(Role::Validate);
+        let live = Live::start(&settings, pool, health.clone(), Prepares::Plans).unwrap();
+        Self { trigger, running: tokio::spawn(validate::run(settings, shutdown, health, live)) }
     }
 
     /// Ends it as SIGTERM does; panics where it does not end well within its grace.
