@@ -191,3 +191,18 @@ fn the_example_takes_most_of_itself_over_from_its_templates() {
     let pii: Vec<_> = feed.fields.iter().filter(|field| field.pii).map(|field| field.name.as_str()).collect();
     assert_eq!(pii, ["account_number"]);
 }
+
+#[test]
+fn rules_merge_by_name_and_a_template_may_rule_on_fields_that_others_give() {
+    let rules = "template: rules\nrules:\n  - { name: known-id, fields: [id], reference: ids }\n";
+    assert!(check_template("rules.yaml", rules, &Templates::new()).is_ok());
+    let feed = "feed: f\nextends: [layout, rules]\nrules:\n  - { name: other, fields: [id], reference: others }\n  - { name: known-id, severity: warn }\n";
+    let whole = format!(
+        "feed: f\n{}rules:\n  - {{ name: known-id, fields: [id], reference: ids, severity: warn }}\n  - {{ name: other, \
+         fields: [id], reference: others }}\n",
+        LAYOUT.replace("template: layout\n", "")
+    );
+    let resolved = resolved(feed, &[LAYOUT, rules]);
+    assert_eq!(resolved.feed, parse("whole.yaml", &whole).unwrap());
+    assert_eq!(parse("resolved", &resolved.text.unwrap()).unwrap(), resolved.feed);
+}
