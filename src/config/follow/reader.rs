@@ -5,7 +5,8 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 
-use rdkafka::consumer::{BaseConsumer, Consumer as _};
+use rdkafka::ClientContext;
+use rdkafka::consumer::{BaseConsumer, Consumer as _, ConsumerContext};
 use rdkafka::error::{KafkaError, RDKafkaErrorCode as Code};
 use rdkafka::message::{BorrowedMessage, Headers as _, Message as _};
 use rdkafka::{Offset, TopicPartitionList};
@@ -58,6 +59,19 @@ enum Ended {
     Gap(String),
 }
 
+type Consumer = BaseConsumer<Quiet>;
+
+/// The end of a partition is no error, and what else goes wrong this reader says in its own words.
+struct Quiet;
+
+impl ClientContext for Quiet {
+    fn error(&self, error: KafkaError, reason: &str) {
+        tracing::debug!(%error, reason, "the config topic");
+    }
+}
+
+impl ConsumerContext for Quiet {}
+
 /// First offset of a partition's log and one past its last.
 type Log = BTreeMap<i32, (i64, i64)>;
 
@@ -104,7 +118,7 @@ impl Reader {
         self.follow(&consumer, begin)
     }
 
-    fn follow(&self, consumer: &BaseConsumer, begin: Log) -> Result<Ended, String> {
+    fn follow(&self, consumer: &Consumer, begin: Log) -> Result<Ended, String> {
         if self.tell(News::Begins) {
             return Ok(Ended::Stopped);
         }
@@ -154,7 +168,7 @@ impl Reader {
         Ok(Ended::Stopped)
     }
 
-    fn consumer(&self) -> Result<BaseConsumer, KafkaError> {
+    fn consumer(&self) -> Result<Consumer, KafkaError> {
         kafka::client_config(&self.kafka, "config")
             // Partitions are assigned by hand and nothing is committed: the group is a name that librdkafka wants.
             .set("group.id", self.kafka.name("config"))
@@ -166,11 +180,11 @@ impl Reader {
             .set("socket.timeout.ms", "5000")
             .set("fetch.error.backoff.ms", "100")
             .set("fetch.queue.backoff.ms", "20")
-            .create()
+            .create_with_context(Quiet)
     }
 
     /// Blocks for a second or two at most.
-    fn log(&self, consumer: &BaseConsumer) -> Result<Log, String> {
+    fn log(&self, consumer: &Consumer) -> Result<Log, String> {
         let in_words = |error: KafkaError| kafka::describe(&error, &self.kafka);
         let count = kafka::partition_count(consumer.client(), &self.topic, PATIENCE).map_err(in_words)?;
         let count = count.ok_or_else(|| format!("topic {} is not there: run `fabric topics apply`.", self.topic))?;

@@ -23,7 +23,7 @@ async fn a_validator_without_kafka_is_alive_and_says_what_it_waits_for() {
     installation.set("FABRIC_KAFKA_BROKERS", "127.0.0.1:1");
     let validator = installation.validator();
     let asked = address(&validator).await;
-    let answer = until(&asked, "/health/ready", 503, |body| body.contains("does not answer")).await;
+    let answer = until(&asked, "/health/ready", 503, |body| body.contains("\"kafka\":\"Kafka does not answer")).await;
     assert!(answer["reasons"]["kafka"].as_str().unwrap().contains("127.0.0.1:1"), "{answer}");
     assert_eq!(get(&asked, "/health/live").0, 200);
 }
