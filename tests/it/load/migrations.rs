@@ -12,7 +12,7 @@ async fn migrating_twice_changes_nothing_the_second_time() {
     assert_eq!(migrate(&database.pool).await.unwrap(), files);
     assert_eq!(migrate(&database.pool).await.unwrap(), 0);
     check_migrated(&database.pool).await.unwrap();
-    assert_eq!(database.number("select count(*) from fabric.schemas").await, 2);
+    assert_eq!(database.number("select count(*) from fabric.schemas").await, 3);
 }
 
 #[tokio::test]

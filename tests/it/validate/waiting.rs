@@ -66,6 +66,8 @@ async fn a_validator_waits_for_kafka_and_postgres_names_their_addresses_and_then
 
     let validator = installation.validator();
     validator.until_says(&format!("Kafka does not answer at {kafka} (connection refused)"), SOON).await;
+    // Others of the process say so too; this is said by who waits for it.
+    validator.until_says("Trying again until it does", SOON).await;
     appears(kafka, brokers()).await;
     validator.until_says(&format!("Postgres does not answer at {postgres} (connection refused)"), SOON).await;
     appears(postgres, server).await;
