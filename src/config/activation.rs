@@ -61,14 +61,10 @@ pub async fn roll_back(
     let mut connection = pool.acquire().await?;
     let mut transaction = connection.begin().await?;
     versions::lock_edits(&mut transaction).await?;
-    let Some(pointer) = versions::pointer(&mut transaction, kind, name).await? else {
-        return Err(versions::unknown(&mut transaction, kind, name).await?);
-    };
+    let pointer = versions::require_pointer(&mut transaction, kind, name).await?;
     let to = match to {
         Some(to) => to,
-        None => versions::active_before(&mut transaction, kind, name, pointer.active_version)
-            .await?
-            .ok_or_else(|| ConfigError::NothingBefore { kind, name: name.to_owned() })?,
+        None => versions::active_before(&mut transaction, kind, name, pointer.active_version).await?,
     };
     let activated = make_active(&mut transaction, kind, name, to, Action::Rollback, change, load).await?;
     transaction.commit().await?;
@@ -145,9 +141,7 @@ pub async fn retire(pool: &PgPool, kind: Kind, name: &str, message: Option<&str>
     let mut connection = pool.acquire().await?;
     let mut transaction = connection.begin().await?;
     versions::lock_edits(&mut transaction).await?;
-    let Some(pointer) = versions::pointer(&mut transaction, kind, name).await? else {
-        return Err(versions::unknown(&mut transaction, kind, name).await?);
-    };
+    let pointer = versions::require_pointer(&mut transaction, kind, name).await?;
     if kind == Kind::Template {
         templates::require_unextended(&mut transaction, name).await?;
     }
@@ -179,16 +173,13 @@ pub async fn compare(
     comparison: Comparison,
 ) -> Result<Option<String>, ConfigError> {
     let mut connection = pool.acquire().await?;
-    let to = match (comparison.to, versions::pointer(&mut connection, kind, name).await?) {
-        (Some(to), _) => to,
-        (None, Some(pointer)) => pointer.active_version,
-        (None, None) => return Err(versions::unknown(&mut connection, kind, name).await?),
+    let to = match comparison.to {
+        Some(to) => to,
+        None => versions::require_pointer(&mut connection, kind, name).await?.active_version,
     };
     let from = match comparison.from {
         Some(from) => from,
-        None => versions::active_before(&mut connection, kind, name, to)
-            .await?
-            .ok_or_else(|| ConfigError::NothingBefore { kind, name: name.to_owned() })?,
+        None => versions::active_before(&mut connection, kind, name, to).await?,
     };
     let mut texts = Vec::new();
     for version in [from, to] {

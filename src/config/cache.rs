@@ -20,7 +20,7 @@ pub use room::{Figures, Loaded, Room};
 use super::checksum::Checksum;
 use super::known::Known;
 use super::references::{ReferenceError, ReferenceSets};
-use super::{Active, ConfigError, FeedVersion, Kind, PinnedFeed, ReferencePins, Thing, current, feed_version};
+use super::{Active, ConfigError, Kind, PinnedFeed, ReferencePins, Thing, current, feed_version};
 use crate::postgres::ServicePool;
 use crate::redis::Redis;
 use crate::rules::{ReferenceSet, Sets, sets_of};
@@ -287,8 +287,7 @@ async fn absent(pool: &PgPool, name: &str, version: i32) -> ConfigError {
 
 fn compile(name: &str, version: i32, text: &str, sets: &Sets) -> Result<PinnedFeed, ConfigError> {
     let feed = crate::feed::parse(&format!("feed {name} v{version}"), text)?;
-    let stored = FeedVersion { feed, version, document: text.to_owned(), resolved: None };
-    Ok(PinnedFeed::compile(stored, sets).map_err(ReferenceError::from)?)
+    Ok(PinnedFeed::compile(feed, version, sets).map_err(ReferenceError::from)?)
 }
 
 fn counted<T>(cache: &str, answer: Result<Option<T>, sqlx::Error>) -> Result<Option<T>, sqlx::Error> {

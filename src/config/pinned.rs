@@ -2,7 +2,6 @@
 
 use std::collections::BTreeMap;
 
-use super::FeedVersion;
 use crate::feed::Feed;
 use crate::rules::{Plan, PlanFault, Sets};
 
@@ -17,8 +16,8 @@ pub struct PinnedFeed {
 }
 
 impl PinnedFeed {
-    pub fn compile(version: FeedVersion, sets: &Sets) -> Result<Self, PlanFault> {
-        let plan = Plan::compile(&version.feed, sets)?;
-        Ok(Self { feed: version.feed, version: version.version, plan })
+    pub fn compile(feed: Feed, version: i32, sets: &Sets) -> Result<Self, PlanFault> {
+        let plan = Plan::compile(&feed, sets)?;
+        Ok(Self { feed, version, plan })
     }
 }

@@ -278,10 +278,9 @@ pub async fn list_templates(pool: &PgPool) -> Result<Vec<TemplateSummary>, Confi
 /// A template as it was applied: this version of it, or the active one. With its version.
 pub async fn template(pool: &PgPool, name: &str, version: Option<i32>) -> Result<(i32, String), ConfigError> {
     let mut connection = pool.acquire().await?;
-    let version = match (version, versions::pointer(&mut connection, Kind::Template, name).await?) {
-        (Some(version), _) => version,
-        (None, Some(pointer)) => pointer.active_version,
-        (None, None) => return Err(versions::unknown(&mut connection, Kind::Template, name).await?),
+    let version = match version {
+        Some(version) => version,
+        None => versions::require_pointer(&mut connection, Kind::Template, name).await?.active_version,
     };
     match versions::document(&mut connection, Kind::Template, name, version).await? {
         Some(document) => Ok((version, document)),

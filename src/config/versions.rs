@@ -115,6 +115,18 @@ pub(super) async fn pointer(
     .await
 }
 
+/// As [`pointer`], or the error says which things there are.
+pub(super) async fn require_pointer(
+    connection: &mut PgConnection,
+    kind: Kind,
+    name: &str,
+) -> Result<Pointer, ConfigError> {
+    match pointer(&mut *connection, kind, name).await? {
+        Some(pointer) => Ok(pointer),
+        None => Err(unknown(connection, kind, name).await?),
+    }
+}
+
 /// The version that this document is already.
 pub(super) async fn known(
     connection: &mut PgConnection,
@@ -264,8 +276,8 @@ pub(super) async fn active_before(
     kind: Kind,
     name: &str,
     active: i32,
-) -> Result<Option<i32>, sqlx::Error> {
-    sqlx::query_scalar(
+) -> Result<i32, ConfigError> {
+    let before: Option<i32> = sqlx::query_scalar(
         "select before from fabric.audit_log
           where kind = $1 and name = $2 and after = $3 and before <> after and action in ('apply', 'activate')
           order by audit_id desc limit 1",
@@ -274,7 +286,8 @@ pub(super) async fn active_before(
     .bind(name)
     .bind(active)
     .fetch_optional(connection)
-    .await
+    .await?;
+    before.ok_or_else(|| ConfigError::NothingBefore { kind, name: name.to_owned() })
 }
 
 /// Every version of a thing, newest first.

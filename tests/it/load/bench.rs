@@ -47,7 +47,7 @@ impl Bench {
         let load = Settings::default().load;
         apply_feed(&database.pool, "cards.yaml", document, &load).await.unwrap();
         let stored = active_feed(&database.pool, "cards").await.unwrap();
-        let feed = Arc::new(PinnedFeed::compile(stored, &Sets::new()).unwrap());
+        let feed = Arc::new(PinnedFeed::compile(stored.feed, stored.version, &Sets::new()).unwrap());
         Self { database, feed, load }
     }
 
