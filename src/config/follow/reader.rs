@@ -108,17 +108,19 @@ impl Reader {
     /// From the begin of the topic, for as long as it is the same one and Kafka answers. The error is for people.
     fn read_once(&self) -> Result<Ended, String> {
         let in_words = |error: KafkaError| kafka::describe(&error, &self.kafka);
-        let consumer = self.consumer().map_err(in_words)?;
-        let begin = self.log(&consumer)?;
+        let (consumer, asker) = (self.consumer().map_err(in_words)?, self.consumer().map_err(in_words)?);
+        let begin = self.log(&asker)?;
         let mut list = TopicPartitionList::new();
         for partition in begin.keys() {
             list.add_partition_offset(&self.topic, *partition, Offset::Beginning).map_err(in_words)?;
         }
         consumer.assign(&list).map_err(in_words)?;
-        self.follow(&consumer, begin)
+        self.follow(&consumer, &asker, begin)
     }
 
-    fn follow(&self, consumer: &Consumer, begin: Log) -> Result<Ended, String> {
+    /// `asker` asks where the log stands: a broker answers one connection's requests in order, and on the consumer's own
+    /// the question would wait behind a fetch that waits for a message, half a second each.
+    fn follow(&self, consumer: &Consumer, asker: &Consumer, begin: Log) -> Result<Ended, String> {
         if self.tell(News::Begins) {
             return Ok(Ended::Stopped);
         }
@@ -151,7 +153,7 @@ impl Reader {
             }
             if probed.elapsed() >= PROBE {
                 let at = Instant::now();
-                let log = self.log(consumer);
+                let log = self.log(asker);
                 probed = Instant::now();
                 if let Some(why) = log.as_ref().ok().and_then(|log| gap(&begin, &next, log)) {
                     return Ok(Ended::Gap(why));
@@ -184,12 +186,12 @@ impl Reader {
     }
 
     /// Blocks for a second or two at most.
-    fn log(&self, consumer: &Consumer) -> Result<Log, String> {
+    fn log(&self, asker: &Consumer) -> Result<Log, String> {
         let in_words = |error: KafkaError| kafka::describe(&error, &self.kafka);
-        let count = kafka::partition_count(consumer.client(), &self.topic, PATIENCE).map_err(in_words)?;
+        let count = kafka::partition_count(asker.client(), &self.topic, PATIENCE).map_err(in_words)?;
         let count = count.ok_or_else(|| format!("topic {} is not there: run `fabric topics apply`.", self.topic))?;
         let watermarks = |partition| {
-            let log = consumer.fetch_watermarks(&self.topic, partition, PATIENCE).map_err(in_words)?;
+            let log = asker.fetch_watermarks(&self.topic, partition, PATIENCE).map_err(in_words)?;
             Ok((partition, log))
         };
         (0..count).map(watermarks).collect()
