@@ -1,6 +1,7 @@
 //! Builds configured Kafka clients, and says in people's words why one does not answer.
 
 mod passage;
+mod producer;
 mod standing;
 
 use std::io;
@@ -18,6 +19,7 @@ use crate::retry::Waits;
 use crate::settings::KafkaSettings;
 
 pub use passage::{Loss, Passage};
+pub use producer::{Producer, Served};
 pub use standing::{Onlooker, Standing};
 
 /// The largest message that any client of ours produces: a lane's largest with the headers of a dead letter.

@@ -1,14 +1,12 @@
 //! Sends sealed chunks to their lane and partition, and hands delivery reports to their publication.
 
-use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread;
 use std::time::Duration;
 
+use rdkafka::ClientContext;
 use rdkafka::error::{KafkaError, RDKafkaErrorCode};
 use rdkafka::message::{DeliveryResult, Header, Message, OwnedHeaders};
-use rdkafka::producer::{BaseProducer, BaseRecord, Producer as _, ProducerContext};
-use rdkafka::{ClientContext, config::FromClientConfigAndContext};
+use rdkafka::producer::{BaseRecord, Producer as _, ProducerContext};
 
 use super::publication::{Halt, Sent};
 use crate::chunk::{Envelope, Lane, Origin};
@@ -21,24 +19,9 @@ pub const COPY_HEADER: &str = "copy";
 
 /// One producer of a process; all its jobs share it.
 pub struct ChunkProducer {
-    inner: Arc<BaseProducer<DeliveryReports>>,
-    ended: Arc<AtomicBool>,
+    inner: kafka::Served<DeliveryReports>,
     topic: String,
     partitions: i32,
-}
-
-/// How long the polling thread waits for a delivery report, and lives on after its producer's end. For the last
-/// millisecond of each wait rdkafka asks without waiting (its timeouts are whole milliseconds): its own `ThreadedProducer`
-/// spends a hundredth of a core on that.
-const POLL: Duration = Duration::from_secs(1);
-
-/// Hands delivery reports to their publications. Not waited for at the end: what it could still hear concerns nobody.
-fn serve(producer: Arc<BaseProducer<DeliveryReports>>, ended: Arc<AtomicBool>) {
-    thread::spawn(move || {
-        while !ended.load(Ordering::Acquire) {
-            producer.poll(POLL);
-        }
-    });
 }
 
 struct DeliveryReports;
@@ -79,13 +62,11 @@ impl ChunkProducer {
             // A chunk is a batch of its own: waiting for more would only add latency.
             .set("linger.ms", "0")
             .set("message.timeout.ms", ingest.patience.as_millis().to_string());
-        let inner = Arc::new(BaseProducer::from_config_and_context(&config, DeliveryReports)?);
-        let ended = Arc::new(AtomicBool::new(false));
-        serve(Arc::clone(&inner), Arc::clone(&ended));
+        let inner = kafka::Served::start(&config, DeliveryReports)?;
         let topic = kafka.lane_topic(lane);
         let partitions = kafka::partition_count(inner.client(), &topic, timeout)?
             .ok_or(KafkaError::MetadataFetch(RDKafkaErrorCode::UnknownTopicOrPartition))?;
-        Ok(Self { inner, ended, topic, partitions })
+        Ok(Self { inner, topic, partitions })
     }
 
     pub fn topic(&self) -> &str {
@@ -134,7 +115,6 @@ impl ChunkProducer {
 impl Drop for ChunkProducer {
     /// What is still queued belongs to runs that have given up: their chunks are sent again by the next run.
     fn drop(&mut self) {
-        self.ended.store(true, Ordering::Release);
         self.inner.purge(rdkafka::producer::PurgeConfig::default().queue().inflight());
     }
 }

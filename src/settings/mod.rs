@@ -172,7 +172,7 @@ impl Default for Settings {
                 chunk_bytes: 1 << 20,
                 record_bytes: 7 << 19,
                 in_flight_bytes: 32 << 20,
-                backlog_bytes: 2 << 30,
+                backlog_bytes: 512 << 20,
                 lease: Duration::from_secs(15),
                 patience: Duration::from_secs(60),
                 http_listen: String::new(),

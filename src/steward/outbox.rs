@@ -6,11 +6,11 @@ mod line;
 mod told;
 
 use rdkafka::error::KafkaError;
-use rdkafka::producer::FutureProducer;
 use sqlx::PgConnection;
 
 use crate::config::{self, ConfigEvent, Thing};
 use crate::jobs::JobEvent;
+use crate::kafka;
 use crate::settings::KafkaSettings;
 use line::Line;
 
@@ -21,15 +21,16 @@ pub(super) struct Outbox {
 }
 
 impl Outbox {
-    pub(super) fn start(kafka: &KafkaSettings) -> Result<Self, KafkaError> {
-        let producer: FutureProducer = crate::kafka::client_config(kafka, "steward")
+    pub(super) fn start(settings: &KafkaSettings) -> Result<Self, KafkaError> {
+        let mut config = kafka::client_config(settings, "steward");
+        config
             .set("enable.idempotence", "true")
             .set("acks", "all")
             // One event after the other: a batch has nothing to wait for.
             .set("linger.ms", "0")
-            .set("message.timeout.ms", "10000")
-            .create()?;
-        Ok(Self { jobs: Line::new(kafka, producer.clone()), config: Line::new(kafka, producer) })
+            .set("message.timeout.ms", "10000");
+        let producer = kafka::Producer::start(&config)?;
+        Ok(Self { jobs: Line::new(settings, producer.clone()), config: Line::new(settings, producer) })
     }
 
     /// Ends what is under way: the next leader sends it, and from two at once events would come out of order.

@@ -2,11 +2,8 @@
 
 use std::time::Duration;
 
-use rdkafka::ClientConfig;
 use rdkafka::error::KafkaError;
 use rdkafka::message::{Header, Headers as _, OwnedHeaders};
-use rdkafka::producer::{FutureProducer, FutureRecord};
-use rdkafka::util::Timeout;
 use sqlx::PgPool;
 use tracing::{error, warn};
 
@@ -36,7 +33,7 @@ impl Reason {
 }
 
 pub struct DeadLetters {
-    producer: FutureProducer,
+    producer: kafka::Producer,
     topic: String,
     pool: PgPool,
     postgres: PostgresSettings,
@@ -45,8 +42,8 @@ pub struct DeadLetters {
 impl DeadLetters {
     pub fn new(settings: &Settings, pool: PgPool) -> Result<Self, KafkaError> {
         let Settings { kafka, postgres, .. } = settings;
-        let config: ClientConfig = kafka::producer_config(kafka, "dead-letters", IN_FLIGHT_BYTES);
-        Ok(Self { producer: config.create()?, topic: kafka.name("dead-letters"), pool, postgres: postgres.clone() })
+        let producer = kafka::Producer::start(&kafka::producer_config(kafka, "dead-letters", IN_FLIGHT_BYTES))?;
+        Ok(Self { producer, topic: kafka.name("dead-letters"), pool, postgres: postgres.clone() })
     }
 
     /// Sends the message there and, once that is acknowledged, notes it against its job and counts it as finished.
@@ -78,11 +75,8 @@ impl DeadLetters {
     async fn send(&self, message: &ChunkMessage, ticket: &Ticket, reason: &Reason, place: &str) -> bool {
         let mut waits = Waits::new(Duration::from_millis(100), Duration::from_secs(5));
         while !ticket.is_abandoned() {
-            let mut record: FutureRecord<'_, [u8], [u8]> =
-                FutureRecord::to(&self.topic).headers(headers(message, reason));
-            record.payload = message.payload.as_deref();
-            record.key = message.key.as_deref();
-            let Err((error, _)) = self.producer.send(record, Timeout::After(Duration::from_secs(5))).await else {
+            let (key, value) = (message.key.as_deref(), message.payload.as_deref());
+            let Err(error) = self.producer.send(&self.topic, key, value, headers(message, reason)).await else {
                 return true;
             };
             let wait = waits.next_wait();

@@ -3,12 +3,12 @@
 use std::marker::PhantomData;
 use std::time::Duration;
 
-use rdkafka::producer::{FutureProducer, FutureRecord};
 use sqlx::PgConnection;
 use sqlx::types::Json;
 use tokio::task::JoinHandle;
 
 use super::told::{Message, Told};
+use crate::kafka::Producer;
 use crate::retry::Waits;
 use crate::settings::KafkaSettings;
 use crate::telemetry::{Statement, timed};
@@ -17,7 +17,7 @@ use crate::telemetry::{Statement, timed};
 const BATCH: i64 = 500;
 
 pub(super) struct Line<E> {
-    producer: FutureProducer,
+    producer: Producer,
     /// As Kafka knows it.
     topic: String,
     sending: Option<JoinHandle<Vec<i64>>>,
@@ -33,7 +33,7 @@ struct Row<E> {
 }
 
 impl<E: Told> Line<E> {
-    pub(super) fn new(kafka: &KafkaSettings, producer: FutureProducer) -> Self {
+    pub(super) fn new(kafka: &KafkaSettings, producer: Producer) -> Self {
         Self { producer, topic: kafka.name(E::TOPIC), sending: None, unreadable: 0, rows: PhantomData }
     }
 
@@ -89,7 +89,7 @@ async fn remove(connection: &mut PgConnection, events: &[i64]) -> Result<(), sql
 }
 
 /// One after the other, each until Kafka has it: order matters more than speed for a few events per job.
-async fn send<E: Told>(producer: FutureProducer, topic: String, rows: Vec<Row<E>>) -> Vec<i64> {
+async fn send<E: Told>(producer: Producer, topic: String, rows: Vec<Row<E>>) -> Vec<i64> {
     let mut sent = Vec::with_capacity(rows.len());
     for row in rows {
         match row.payload.message() {
@@ -105,17 +105,13 @@ async fn send<E: Told>(producer: FutureProducer, topic: String, rows: Vec<Row<E>
 }
 
 /// Returns once Kafka has it.
-async fn send_one(producer: &FutureProducer, topic: &str, key: &str, message: &Message) {
+async fn send_one(producer: &Producer, topic: &str, key: &str, message: &Message) {
     let mut waits = Waits::new(Duration::from_millis(200), Duration::from_secs(10));
     loop {
-        let record = FutureRecord::to(topic).key(key).headers(message.headers.clone());
-        let record = match &message.value {
-            Some(value) => record.payload(value),
-            None => record,
-        };
-        match producer.send(record, Duration::from_secs(1)).await {
-            Ok(_) => return,
-            Err((error, _)) => {
+        let value = message.value.as_deref();
+        match producer.send(topic, Some(key.as_bytes()), value, message.headers.clone()).await {
+            Ok(()) => return,
+            Err(error) => {
                 tracing::warn!(topic, %error, "Kafka does not take events; trying again");
                 tokio::time::sleep(waits.next_wait()).await;
             }
