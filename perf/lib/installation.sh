@@ -180,10 +180,11 @@ copied() {
   POSTGRES_TICKS=$((after - before))
 }
 
-# rows_of TABLE: writes what a load left there to a file in \copy's text format, in the order of the file; its path.
+# rows_of TABLE: writes what a load left there to a file in \copy's text format; its path.
 rows_of() {
   local file=$PERF/$1.copy
-  sql "$DATABASE" "\\copy (select * from public.$1 order by _record_no) to '$file'"
+  sql "$DATABASE" "\\copy (select * from public.$1) to '$file'" ||
+    die "the rows of $1 could not be written to $file"
   printf '%s' "$file"
 }
 
