@@ -34,7 +34,7 @@ use shared::{Shared, cache_of, now_micros};
 /// some 60 KiB, most of it automata of its patterns.
 const PLAN_PER_BYTE: u64 = 16;
 /// Pointers are small, and a thousand of them enough.
-const POINTERS: RoomSettings = RoomSettings { bytes: 1 << 20, ttl: fresh::POINTER };
+const POINTERS: RoomSettings = RoomSettings { bytes: 1 << 20, ttl: fresh::POINTER_HERE };
 
 type Version = (String, i32);
 
@@ -173,13 +173,14 @@ impl Cache {
     /// Which version of a thing is active; `None`: there is no such thing. What this answers was so at some instant within
     /// the last [`KNOWN`]; but for [`Reads::EvenStale`], which hears the last that was known where Postgres is silent.
     pub async fn active(&self, thing: &Thing, reads: Reads) -> Result<Option<Active>, Arc<sqlx::Error>> {
-        let known = self.known.get(thing);
-        if fresh::is_known(self.known.confirmed(), Instant::now()) {
+        let (known, confirmed) = self.known.confirmed(thing);
+        if fresh::is_known(confirmed, Instant::now()) {
             return Ok(known);
         }
         let load = || self.load_active(thing, known.clone()).boxed();
         match self.active.get(thing.clone(), load).await {
-            Ok(active) => Ok(active.map(Arc::unwrap_or_clone)),
+            // What was heard meanwhile goes before what lies there.
+            Ok(active) => Ok(fresh::newest(active.map(Arc::unwrap_or_clone), self.known.get(thing))),
             Err(_) if reads == Reads::EvenStale && known.is_some() => Ok(known),
             Err(error) => Err(error),
         }
@@ -197,20 +198,28 @@ impl Cache {
     }
 
     /// A thing changed: what anybody may ask of it next is made ready, and the pointers that others read.
-    pub(super) async fn prepare(&self, thing: &Thing, active: &Active) {
+    /// `read_at`: when Postgres was asked for it, by this machine's clock.
+    pub(super) async fn prepare(&self, thing: &Thing, active: &Active, read_at: i64) {
         self.active.forget(thing).await;
-        if !active.retired {
-            let ready = match thing.kind {
-                Kind::Feed => self.prepare_feed(&thing.name, active, None).await,
-                Kind::Template => self.prepare_template(&thing.name, active).await,
-                Kind::Reference => self.prepare_set(&thing.name, active.version).await,
-            };
-            if let Err(error) = ready {
-                let version = active.version;
-                tracing::warn!(%thing, version, error, "a version that became active cannot be made ready here");
-            }
+        self.settle(thing, active).await;
+        self.shared.keep_pointer(thing, &Pointer { active: Some(active.clone()), read_at }).await;
+    }
+
+    /// As [`prepare`](Self::prepare), of what is known already: a feed and a set that it looks up may have changed at the
+    /// same time, and only who is known last finds the other.
+    pub(super) async fn settle(&self, thing: &Thing, active: &Active) {
+        if active.retired {
+            return;
         }
-        self.shared.keep_pointer(thing, &Pointer { active: Some(active.clone()), read_at: now_micros() }).await;
+        let ready = match thing.kind {
+            Kind::Feed => self.prepare_feed(&thing.name, active, None).await,
+            Kind::Template => self.prepare_template(&thing.name, active).await,
+            Kind::Reference => self.prepare_set(&thing.name, active.version).await,
+        };
+        if let Err(error) = ready {
+            let version = active.version;
+            tracing::warn!(%thing, version, error, "a version that became active cannot be made ready here");
+        }
     }
 
     /// The plan that the next job will ask for. `set`: one that is about to become active.
@@ -249,13 +258,15 @@ impl Cache {
             let using = looks_up.iter().filter(|(_, sets)| sets.iter().any(|set| set == name));
             using.map(|(feed, _)| feed.clone()).collect()
         };
+        let mut ready = Ok(());
         for feed in feeds {
             let thing = Thing { kind: Kind::Feed, name: feed };
             if let Some(active) = self.known.get(&thing).filter(|active| !active.retired) {
-                self.prepare_feed(&thing.name, &active, Some((name, version))).await?;
+                let one = self.prepare_feed(&thing.name, &active, Some((name, version))).await;
+                ready = ready.and(one.map_err(|error| format!("{thing}: {error}")));
             }
         }
-        Ok(())
+        ready
     }
 
     async fn forget_absent(&self, room: &Room<Version, str>, name: &str, version: i32) {

@@ -54,6 +54,14 @@ pub async fn some_active(executor: impl PgExecutor<'_>, things: &[Thing]) -> Res
     Ok(rows.iter().filter_map(read).collect())
 }
 
+/// Whether the topic does not have every change yet.
+pub(super) async fn is_any_unpublished(executor: impl PgExecutor<'_>) -> Result<bool, sqlx::Error> {
+    sqlx::query_scalar("select exists (select from fabric.outbox where topic = $1)")
+        .bind(super::CONFIG_TOPIC)
+        .fetch_one(executor)
+        .await
+}
+
 /// `None`: a kind of a later release.
 fn read(row: &PgRow) -> Option<(Thing, Active)> {
     let kind = Kind::parse(row.get("kind"))?;

@@ -1,15 +1,16 @@
 //! Turns what the config topic says into what this process knows to be active, each change made ready before it is known.
 //!
-//! An event tells that something changed, and Postgres is asked what. Where the topic cannot be followed, Postgres is read
-//! every second instead. One task reads Postgres, one read after another: what it learns later is never older.
+//! An event tells that something changed, and Postgres is asked what. Where the topic cannot be followed, or nobody
+//! publishes what has changed, Postgres is read every second instead. One task reads Postgres, one read after another:
+//! what it learns later is never older.
 
+mod applying;
 mod reader;
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use futures::StreamExt as _;
 use sqlx::PgPool;
 use tokio::sync::{Notify, mpsc};
 use tokio::time::{MissedTickBehavior, interval, timeout};
@@ -21,19 +22,18 @@ use super::known::{Known, Way};
 use super::{Active, ConfigEvent, Thing, current};
 use crate::postgres;
 use crate::settings::PostgresSettings;
-use crate::telemetry::catalog::{CONFIG_EVENTS, CONFIG_PROPAGATION};
+use crate::telemetry::catalog::CONFIG_EVENTS;
 use crate::telemetry::{Statement, timed};
+use applying::Applying;
 
 /// Between two reads of Postgres by who cannot follow the topic.
 const FALL_BACK: Duration = Duration::from_secs(1);
-/// Between two reads by who follows: while no steward leads nobody publishes events.
+/// Between two reads by who follows: somebody may have written past the outbox, or put an older database back.
 const READ_ANYWAY: Duration = Duration::from_secs(5);
 /// A Postgres that has not answered by then does not answer.
 const PATIENCE: Duration = Duration::from_secs(5);
 /// News that are taken together: one read of Postgres serves them all.
 const TOGETHER: usize = 1_000;
-/// Changes that are made ready side by side.
-const SIDE_BY_SIDE: usize = 4;
 
 /// What a process makes ready when something changes.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -50,6 +50,7 @@ pub(super) struct Follower {
     cache: Arc<Cache>,
     known: Arc<Known>,
     prepares: Prepares,
+    applying: Applying,
     /// What the reader said last: whether it follows.
     reader: Result<(), String>,
     /// The topic is being read from its begin.
@@ -58,6 +59,8 @@ pub(super) struct Follower {
     answered: Option<Result<(), String>>,
     /// When everything was read last.
     read_at: Option<Instant>,
+    /// The last two times at which every event of a change stood in the topic.
+    published: [Option<Instant>; 2],
 }
 
 /// What is read of Postgres.
@@ -75,7 +78,20 @@ impl Follower {
         prepares: Prepares,
     ) -> Self {
         let reader = Err("the config topic has not been read yet".to_owned());
-        Self { pool, postgres, cache, known, prepares, reader, folding: true, answered: None, read_at: None }
+        let applying = Applying::new(Arc::clone(&cache), Arc::clone(&known), prepares);
+        Self {
+            pool,
+            postgres,
+            cache,
+            known,
+            prepares,
+            applying,
+            reader,
+            folding: true,
+            answered: None,
+            read_at: None,
+            published: [None; 2],
+        }
     }
 
     /// Goes on until the reader has ended. `again`: somebody wants Postgres to be read. `told` hears, after each step, by
@@ -140,16 +156,29 @@ impl Follower {
         if whole && !self.folding {
             self.known.topic_is_folded();
         }
-        if let Some(at) = up_to_date.filter(|_| self.way() == Way::Topic) {
+        // What was in the topic before it was looked at has been heard of.
+        let published = |at| self.published.into_iter().flatten().filter(|published| *published <= at).max();
+        if let Some(at) = up_to_date.filter(|_| self.way() == Way::Topic).and_then(published) {
             self.known.confirm(at);
         }
     }
 
     async fn tick(&mut self) {
         let is_old = self.read_at.is_none_or(|at| at.elapsed() > READ_ANYWAY);
-        if self.way() != Way::Topic || is_old {
+        if self.way() != Way::Topic || is_old || !self.all_is_published().await {
             self.read(Scope::All, &[]).await;
         }
+    }
+
+    /// Whether the topic has had every change until now. While no steward leads, or none reaches Kafka, it has not.
+    async fn all_is_published(&mut self) -> bool {
+        let began = Instant::now();
+        let asked = timed(Statement::Outbox, current::is_any_unpublished(&self.pool));
+        let all = timeout(PATIENCE, asked).await.is_ok_and(|answer| answer.is_ok_and(|any| !any));
+        if all {
+            self.published = [Some(began), self.published[0]];
+        }
+        all
     }
 
     fn way(&self) -> Way {
@@ -168,7 +197,7 @@ impl Follower {
 
     /// Asks Postgres, makes ready what has changed, and then knows it. `events`: those that are the reason.
     async fn read(&mut self, scope: Scope, events: &[ConfigEvent]) {
-        let began = Instant::now();
+        let (began, at) = (Instant::now(), jiff::Timestamp::now().as_microsecond());
         let rows = match timeout(PATIENCE, timed(Statement::ConfigCurrent, self.ask(&scope))).await {
             Ok(Ok(rows)) => rows,
             Ok(Err(error)) => return self.unanswered(postgres::describe(&error, &self.postgres)),
@@ -176,7 +205,10 @@ impl Follower {
         };
         tell_of_events(events, &rows);
         let whole = matches!(scope, Scope::All);
-        self.take(scope, rows, self.read_at.is_none()).await;
+        match self.read_at {
+            None => self.begin_with(rows),
+            Some(_) => self.take(scope, rows, at),
+        }
         // What was asked for some things says nothing of the rest.
         if whole {
             self.read_at = Some(began);
@@ -203,26 +235,23 @@ impl Follower {
         Ok(rows.into_iter().collect())
     }
 
-    async fn take(&self, scope: Scope, rows: BTreeMap<Thing, Active>, first: bool) {
+    fn take(&mut self, scope: Scope, rows: BTreeMap<Thing, Active>, at: i64) {
         let asked = match scope {
             Scope::All => self.known.all().into_keys().collect(),
             Scope::Of(things) => things,
         };
         for thing in asked.into_iter().filter(|thing| !rows.contains_key(thing)) {
-            self.known.unlearn(thing);
+            self.applying.forget(thing);
         }
-        let changed = rows.into_iter().filter(|(thing, active)| self.known.get(thing).as_ref() != Some(active));
-        let changed: Vec<_> = changed.collect();
-        if first {
-            self.begin_with(changed);
-            return;
+        for (thing, active) in rows {
+            if self.known.get(&thing).as_ref() != Some(&active) {
+                self.applying.begin(thing, active, at);
+            }
         }
-        let each = changed.into_iter().map(|(thing, active)| self.apply(thing, active));
-        futures::stream::iter(each).for_each_concurrent(SIDE_BY_SIDE, |applying| applying).await;
     }
 
     /// What is active when the process starts is known at once, and made ready beside its work.
-    fn begin_with(&self, all: Vec<(Thing, Active)>) {
+    fn begin_with(&self, all: BTreeMap<Thing, Active>) {
         for (thing, active) in &all {
             self.known.learn(thing.clone(), active.clone());
         }
@@ -231,25 +260,10 @@ impl Follower {
             let cache = Arc::clone(&self.cache);
             tokio::spawn(async move {
                 for (thing, active) in all {
-                    cache.prepare(&thing, &active).await;
+                    cache.settle(&thing, &active).await;
                 }
             });
         }
-    }
-
-    /// Applied is what the next use waits for nothing of.
-    async fn apply(&self, thing: Thing, active: Active) {
-        if self.prepares == Prepares::Plans {
-            self.cache.prepare(&thing, &active).await;
-        }
-        let Active { version, revision, retired, changed_at, .. } = active;
-        self.known.learn(thing.clone(), active);
-        let micros = jiff::Timestamp::now().as_microsecond().saturating_sub(changed_at);
-        let delay = Duration::from_micros(u64::try_from(micros).unwrap_or(0));
-        CONFIG_EVENTS.add(&["applied"], 1);
-        CONFIG_PROPAGATION.observe(&[thing.kind.as_str()], delay);
-        let delay_ms = micros as f64 / 1000.0;
-        tracing::info!(kind = %thing.kind, name = thing.name, version, revision, retired, delay_ms, "config applied");
     }
 }
 

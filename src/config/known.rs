@@ -33,6 +33,8 @@ pub struct Known {
 
 struct Inner {
     things: HashMap<Thing, Active>,
+    /// Revisions that Postgres has told of and that are being made ready.
+    coming: HashMap<Thing, i64>,
     way: Way,
     /// When it was last sure that nothing newer is active.
     confirmed: Option<Instant>,
@@ -62,6 +64,7 @@ impl Default for Known {
     fn default() -> Self {
         let inner = Inner {
             things: HashMap::new(),
+            coming: HashMap::new(),
             way: Way::Starting,
             confirmed: None,
             topic: HashMap::new(),
@@ -78,13 +81,16 @@ impl Known {
         self.read().things.get(thing).cloned()
     }
 
-    pub fn way(&self) -> Way {
-        self.read().way.clone()
+    /// As [`get`](Self::get), with when it was last sure that nothing newer is active; never while something newer is
+    /// being made ready.
+    pub fn confirmed(&self, thing: &Thing) -> (Option<Active>, Option<Instant>) {
+        let inner = self.read();
+        let confirmed = inner.confirmed.filter(|_| !inner.coming.contains_key(thing));
+        (inner.things.get(thing).cloned(), confirmed)
     }
 
-    /// When it was last sure that nothing newer is active.
-    pub fn confirmed(&self) -> Option<Instant> {
-        self.read().confirmed
+    pub fn way(&self) -> Way {
+        self.read().way.clone()
     }
 
     /// Everything, by name.
@@ -132,13 +138,18 @@ impl Known {
         self.changed();
     }
 
+    /// Postgres has told of this revision of a thing: it is known once it is ready.
+    pub(super) fn comes(&self, thing: &Thing, revision: i64) {
+        self.write().coming.insert(thing.clone(), revision);
+    }
+
     /// Postgres has no such thing (any more).
     pub(super) fn unlearn(&self, thing: Thing) {
         self.write().learn(thing, None);
         self.changed();
     }
 
-    /// Nothing newer is active than what is known.
+    /// At that time nothing newer was active than what is known or comes.
     pub(super) fn confirm(&self, at: Instant) {
         self.write().confirmed = Some(at);
     }
@@ -190,6 +201,9 @@ impl Known {
 
 impl Inner {
     fn learn(&mut self, thing: Thing, active: Option<Active>) {
+        if self.coming.get(&thing).is_some_and(|coming| active.as_ref().is_none_or(|it| it.revision >= *coming)) {
+            self.coming.remove(&thing);
+        }
         match active {
             Some(active) => self.things.insert(thing.clone(), active),
             None => self.things.remove(&thing),
@@ -250,6 +264,23 @@ mod tests {
         assert!(known.owed_to_topic().is_empty(), "it does not follow, and it may be on its way");
         known.topic_says(&thing("late"), Some(4));
         assert_eq!(unlike(&known), ["feed/absent", "feed/damaged"]);
+    }
+
+    #[test]
+    fn nothing_is_sure_of_a_thing_while_a_newer_revision_is_made_ready() {
+        let (known, now) = (Known::default(), Instant::now());
+        known.confirm(now);
+        known.learn(thing("cards"), active(4));
+        assert_eq!(known.confirmed(&thing("cards")), (Some(active(4)), Some(now)));
+        known.comes(&thing("cards"), 6);
+        known.comes(&thing("gone"), 5);
+        known.learn(thing("cards"), active(5));
+        assert_eq!(known.confirmed(&thing("cards")), (Some(active(5)), None));
+        assert_eq!(known.confirmed(&thing("other")), (None, Some(now)));
+        known.learn(thing("cards"), active(6));
+        known.unlearn(thing("gone"));
+        assert_eq!(known.confirmed(&thing("cards")), (Some(active(6)), Some(now)));
+        assert_eq!(known.confirmed(&thing("gone")), (None, Some(now)));
     }
 
     #[test]

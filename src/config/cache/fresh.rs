@@ -8,6 +8,9 @@
 //! | what Redis or this process was told is active | for [`POINTER`], and if nothing newer is known |
 //! | that there is no such version or thing | for [`ABSENT`] |
 //! | the last that was known | while Postgres does not answer, for who asks for [`Reads::EvenStale`] |
+//!
+//! So what [`Reads::Fresh`] hears was active at some instant within the last [`KNOWN`], whatever is cut off from whatever;
+//! else it hears an error.
 
 use std::time::{Duration, Instant};
 
@@ -17,10 +20,13 @@ use crate::config::checksum::Checksum;
 /// A process asks every second whether it still follows, and is answered within another.
 pub const KNOWN: Duration = Duration::from_secs(3);
 pub const POINTER: Duration = Duration::from_secs(1);
+/// A pointer stays in this process for so long, and a tenth more: with its time in Redis, which two clocks may add to,
+/// that is less than [`KNOWN`].
+pub const POINTER_HERE: Duration = Duration::from_millis(750);
 pub const ABSENT: Duration = Duration::from_secs(1);
 
 /// How wrong two machines' clocks may be before what one wrote is of no use to the other.
-const SKEW_MICROS: i64 = 1_000_000;
+const SKEW_MICROS: i64 = 500_000;
 
 /// What a reader of an active version can do with.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -60,6 +66,12 @@ pub fn holds(pointer: &Pointer, known: Option<&Active>, now: i64) -> bool {
         (_, None) => true,
     };
     timely && newest
+}
+
+/// The later of what was read and what this process has heard meanwhile.
+pub fn newest(read: Option<Active>, known: Option<Active>) -> Option<Active> {
+    let revision = |active: &Option<Active>| active.as_ref().map_or(i64::MIN, |active| active.revision);
+    if revision(&known) > revision(&read) { known } else { read }
 }
 
 /// How long an entry stays: `spread` (any number) moves it by up to a tenth, so that what came together does not go
@@ -122,8 +134,24 @@ mod tests {
         assert!(holds(&pointer(7, NOW), Some(&active(7)), NOW));
         assert!(!holds(&pointer(6, NOW), Some(&active(7)), NOW), "this process knows better");
         assert!(!holds(&Pointer { active: None, read_at: NOW }, Some(&active(7)), NOW));
-        assert!(!holds(&pointer(7, NOW - 2_100_000), None, NOW), "it lay about while Redis was away");
-        assert!(!holds(&pointer(7, NOW + 1_100_000), None, NOW), "one of the clocks is wrong");
+        assert!(!holds(&pointer(7, NOW - 1_600_000), None, NOW), "it lay about while Redis was away");
+        assert!(!holds(&pointer(7, NOW + 600_000), None, NOW), "one of the clocks is wrong");
+    }
+
+    #[test]
+    fn a_pointer_by_way_of_redis_is_no_older_than_what_is_known_may_be() {
+        // The writer's clock may be behind the reader's by as much as is allowed.
+        let in_redis = POINTER + 2 * Duration::from_micros(SKEW_MICROS.unsigned_abs());
+        assert!(in_redis + stay(POINTER_HERE, false, 999) < KNOWN);
+    }
+
+    #[test]
+    fn what_was_heard_meanwhile_goes_before_what_lies_about() {
+        assert_eq!(newest(Some(active(6)), Some(active(7))), Some(active(7)));
+        assert_eq!(newest(None, Some(active(7))), Some(active(7)));
+        assert_eq!(newest(Some(active(7)), Some(active(6))), Some(active(7)));
+        assert_eq!(newest(Some(active(7)), None), Some(active(7)));
+        assert_eq!(newest(None, None), None);
     }
 
     #[test]

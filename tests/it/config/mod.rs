@@ -4,11 +4,16 @@ mod approval;
 mod audit;
 mod follow;
 mod following;
+mod forged;
+mod healing;
+mod model;
 mod racing;
 mod redis;
 mod references;
 mod templates;
+mod topic;
 mod versions;
+mod witness;
 
 use fabric::config::{self, Applied, ConfigError, Edit, Edited};
 use fabric::settings::{LoadSettings, Settings};

@@ -1,5 +1,6 @@
 //! Reference sets: their versions, what jobs pin of them, what a process holds of them.
 
+mod followed;
 mod memory;
 mod pins;
 mod refused;
