@@ -150,6 +150,7 @@ impl Follower {
         if self.way() != Way::Topic || is_old {
             self.read(Scope::All, &[]).await;
         }
+        self.cache.sweep().await;
     }
 
     fn way(&self) -> Way {

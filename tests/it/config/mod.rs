@@ -7,6 +7,7 @@ mod following;
 mod racing;
 mod redis;
 mod references;
+mod stale;
 mod templates;
 mod versions;
 

@@ -3,6 +3,7 @@
 mod memory;
 mod pins;
 mod refused;
+mod room;
 mod versions;
 
 use crate::installation::{Installation, told};
