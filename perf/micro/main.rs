@@ -1,6 +1,8 @@
 //! Turns the name of a pure part into the time that it takes: its input is made first, then it passes over it again and
 //! again. perf/micro/run makes tables of it, and counts instructions by running it under valgrind.
 
+#[cfg(feature = "server")]
+mod caches;
 mod input;
 mod parts;
 mod references;
@@ -12,7 +14,7 @@ use clap::Parser;
 use nix::time::{ClockId, clock_gettime};
 
 use input::Input;
-use parts::CASES;
+use parts::{CASES, Case};
 
 /// Time one of the pure parts, on generated card transactions. See perf/micro/run
 #[derive(Debug, Parser)]
@@ -33,12 +35,12 @@ struct Args {
 fn main() -> ExitCode {
     let args = Args::parse();
     let Some(name) = args.case else {
-        for case in CASES {
+        for case in cases() {
             println!("{}", case.name);
         }
         return ExitCode::SUCCESS;
     };
-    let Some(case) = CASES.iter().find(|case| case.name == name) else {
+    let Some(case) = cases().find(|case| case.name == name) else {
         eprintln!("micro: there is no part '{name}'; without arguments it names them all");
         return ExitCode::from(2);
     };
@@ -54,6 +56,15 @@ fn main() -> ExitCode {
     }
     println!();
     ExitCode::SUCCESS
+}
+
+/// Those that this build has.
+fn cases() -> impl Iterator<Item = &'static Case> {
+    let pure = CASES.iter();
+    #[cfg(feature = "server")]
+    return pure.chain(&caches::CASES);
+    #[cfg(not(feature = "server"))]
+    pure
 }
 
 /// Of this thread: what others do on the machine counts as little as it can.

@@ -21,7 +21,7 @@ pub struct Case {
     pub prepare: fn(Input) -> Box<dyn FnMut()>,
 }
 
-const fn case(name: &'static str, shape: Shape, bad_ppm: u32, prepare: fn(Input) -> Box<dyn FnMut()>) -> Case {
+pub const fn case(name: &'static str, shape: Shape, bad_ppm: u32, prepare: fn(Input) -> Box<dyn FnMut()>) -> Case {
     Case { name, shape, bad_ppm, prepare }
 }
 

@@ -5,6 +5,7 @@ use sqlx::{Connection as _, PgConnection, PgPool};
 use super::change::{Action, Kind, set_active};
 use super::error::ConfigError;
 use super::feeds;
+use super::references;
 use super::templates::{self, Propagate, Touched};
 use super::versions;
 use crate::load::{self, TargetChange};
@@ -85,6 +86,7 @@ async fn make_active(
     let mut migrated = Vec::new();
     if kind == Kind::Feed {
         let feed = feeds::stored_version(transaction, name, version).await?.feed;
+        references::require(transaction, &feed).await?;
         migrated = load::prepare_target(transaction, &feed, load, change.target).await?;
         approve(transaction, name, version, change.message).await?;
     }

@@ -5,7 +5,7 @@ use sqlx::{Connection as _, PgConnection, PgPool};
 use super::change::{Action, Kind, audit, set_active};
 use super::error::ConfigError;
 use super::versions::{self, NewVersion, Pointer};
-use super::{activation, templates};
+use super::{activation, references, templates};
 use crate::feed::{self, Approval, FeedName, Resolved};
 use crate::load::{self, TargetChange};
 use crate::settings::LoadSettings;
@@ -147,6 +147,7 @@ pub(super) async fn apply_resolved(
         let applied = Applied::Waiting { version, waits_for };
         return Ok(Edited { name: name.to_owned(), applied, migrated: Vec::new() });
     }
+    references::require(transaction, &resolved.feed).await?;
     let migrated = load::prepare_target(transaction, &resolved.feed, load, edit.target).await?;
     let (applied, action) = match known {
         None => (Applied::New { version }, Action::Apply),

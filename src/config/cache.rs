@@ -3,19 +3,21 @@
 //! [`fresh`] decides what may be used; [`room`] is the memory; [`shared`] is Redis; [`stored`] is Postgres.
 
 mod fresh;
+mod prepare;
 mod room;
 mod shared;
 mod stored;
 
 use std::collections::BTreeMap;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::io::ErrorKind;
+use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
 
 use futures::FutureExt as _;
 use sqlx::PgPool;
 
 pub use fresh::{KNOWN, Reads};
-pub use room::{Figures, Loaded, Room};
+pub use room::{Figures, Loaded, Room, Runs};
 
 use super::checksum::Checksum;
 use super::known::Known;
@@ -23,7 +25,7 @@ use super::references::{ReferenceError, ReferenceSets};
 use super::{Active, ConfigError, Kind, PinnedFeed, ReferencePins, Thing, current, feed_version};
 use crate::postgres::ServicePool;
 use crate::redis::Redis;
-use crate::rules::{ReferenceSet, Sets, sets_of};
+use crate::rules::{ReferenceSet, Sets};
 use crate::settings::{RoomSettings, Settings};
 use crate::telemetry::catalog::{CACHE_LOAD, CACHE_LOOKUPS};
 use crate::telemetry::{Statement, sample, timed};
@@ -33,6 +35,8 @@ use shared::{Shared, cache_of, now_micros};
 /// What a compiled plan takes in memory, as a multiple of its definition. A card-transactions plan of 4 KiB of YAML takes
 /// some 60 KiB, most of it automata of its patterns.
 const PLAN_PER_BYTE: u64 = 16;
+/// Whoever asks what is active can do something else by then.
+const ANSWER: Duration = Duration::from_secs(2);
 /// Pointers are small, and a thousand of them enough.
 const POINTERS: RoomSettings = RoomSettings { bytes: 1 << 20, ttl: fresh::POINTER_HERE };
 
@@ -53,9 +57,11 @@ pub struct Cache {
     known: Arc<Known>,
     feeds: Room<Version, str>,
     templates: Room<Version, str>,
-    plans: Room<Pinned, PinnedFeed>,
-    /// Each is kept by the plans that look it up.
-    sets: ReferenceSets,
+    plans: Arc<Room<Pinned, PinnedFeed>>,
+    /// A plan goes with the first of its sets that leaves.
+    sets: Room<Version, ReferenceSet>,
+    /// Those that somebody holds, in their room or out of it.
+    held: ReferenceSets,
     /// Which sets the rules of a feed look up that was made ready here.
     looks_up: Mutex<BTreeMap<String, Vec<String>>>,
     active: Room<Thing, Active>,
@@ -67,16 +73,18 @@ impl Cache {
     /// `known`: what the process hears of changes; what it knows goes before whatever this holds.
     pub fn new(settings: &Settings, pool: Arc<ServicePool>, redis: Option<Arc<Redis>>, known: Arc<Known>) -> Arc<Self> {
         let rooms = &settings.cache;
+        let plans = Arc::new(Room::new("plans", rooms.plans, Runs::FromUse));
         let cache = Arc::new(Self {
             pool,
             shared: Shared::new(redis, &settings.kafka.prefix),
             known,
-            feeds: Room::new("feeds", rooms.feeds),
-            templates: Room::new("templates", rooms.templates),
-            plans: Room::new("plans", rooms.plans),
-            sets: ReferenceSets::default(),
+            feeds: Room::new("feeds", rooms.feeds, Runs::FromUse),
+            templates: Room::new("templates", rooms.templates, Runs::FromUse),
+            sets: sets_beside(&plans, rooms.references),
+            plans,
+            held: ReferenceSets::default(),
             looks_up: Mutex::default(),
-            active: Room::new("active", POINTERS),
+            active: Room::new("active", POINTERS, Runs::FromLoad),
             feeds_ttl: rooms.feeds.ttl,
             templates_ttl: rooms.templates.ttl,
         });
@@ -84,6 +92,7 @@ impl Cache {
             cache.feeds.tell(set);
             cache.templates.tell(set);
             cache.plans.tell(set);
+            cache.sets.tell(set);
             cache.active.tell(set);
         });
         cache
@@ -93,7 +102,11 @@ impl Cache {
     /// Postgres told; without it Redis is not asked, since nobody could say whether its answer is the right one.
     pub async fn plan(&self, pinned: &Pinned, checksum: Option<Checksum>) -> Result<Arc<PinnedFeed>, Arc<ConfigError>> {
         let load = || self.load_plan(pinned, checksum).boxed();
-        let plan = self.plans.get(pinned.clone(), load).await?;
+        let plan = self.plans.get(pinned, load).await?;
+        for (set, version) in &pinned.references {
+            // Whoever uses a plan uses its sets.
+            self.sets.peek(&(set.clone(), *version)).await;
+        }
         Ok(plan.expect("a plan's load gives one or an error"))
     }
 
@@ -103,23 +116,39 @@ impl Cache {
         let text = self.document(Kind::Feed, name, *version, checksum).await.map_err(ConfigError::Read)?;
         // Whoever is not there is told with those that are.
         let Some(text) = text else { return Err(absent(self.pool.pool(), name, *version).await) };
-        let bytes = text.len() as u64 * PLAN_PER_BYTE;
+        let mut bytes = text.len() as u64 * PLAN_PER_BYTE;
         let mut sets = Sets::new();
-        for (set, version) in references {
-            sets.insert(set.clone(), self.set(set, *version).await?);
+        for (name, version) in references {
+            let set = self.set(name, *version).await.map_err(ConfigError::Reference)?;
+            let takes = set.keys.held_bytes() as u64;
+            if !self.sets.fits(takes) {
+                too_large(name, *version, takes);
+                bytes += takes;
+            }
+            sets.insert(name.clone(), set);
         }
         let (name, version) = (name.clone(), *version);
         // Off the async workers: patterns take their time.
         let compiling = tokio::task::spawn_blocking(move || compile(&name, version, &text, &sets));
         let plan = compiling.await.map_err(|error| ConfigError::Compiler(error.to_string()))??;
         CACHE_LOAD.observe(&["plans"], began.elapsed());
-        let bytes = bytes + plan.plan.reference_bytes() as u64;
         Ok(Some((Arc::new(plan), bytes)))
     }
 
     /// A version of a reference set, whole; shared with every plan that looks it up.
-    async fn set(&self, name: &str, version: i32) -> Result<Arc<ReferenceSet>, ReferenceError> {
-        self.sets.get(&self.pool, name, version).await
+    async fn set(&self, name: &str, version: i32) -> Result<Arc<ReferenceSet>, Arc<ReferenceError>> {
+        let load = || {
+            async {
+                let began = Instant::now();
+                let set = self.held.get(&self.pool, name, version).await?;
+                CACHE_LOAD.observe(&["references"], began.elapsed());
+                let bytes = set.keys.held_bytes() as u64;
+                Ok(Some((set, bytes)))
+            }
+            .boxed()
+        };
+        let set = self.sets.get(&(name.to_owned(), version), load).await?;
+        Ok(set.expect("a set's load gives one or an error"))
     }
 
     /// What processes read of a version of a feed or a template; `None`: there is no such version.
@@ -145,7 +174,7 @@ impl Cache {
             }
             .boxed()
         };
-        room.get((name.to_owned(), version), load).await
+        room.get(&(name.to_owned(), version), load).await
     }
 
     async fn read_document(
@@ -178,7 +207,7 @@ impl Cache {
             return Ok(known);
         }
         let load = || self.load_active(thing, known.clone()).boxed();
-        match self.active.get(thing.clone(), load).await {
+        match self.active.get(thing, load).await {
             // What was heard meanwhile goes before what lies there.
             Ok(active) => Ok(fresh::newest(active.map(Arc::unwrap_or_clone), self.known.get(thing))),
             Err(_) if reads == Reads::EvenStale && known.is_some() => Ok(known),
@@ -192,88 +221,12 @@ impl Cache {
         }
         // Before it is read: it is at least as young as that.
         let read_at = now_micros();
-        let active = counted("active", current::active(self.pool.pool(), thing).await)?;
+        let reading = tokio::time::timeout(ANSWER, current::active(self.pool.pool(), thing));
+        let late =
+            |_| Err(sqlx::Error::Io(std::io::Error::new(ErrorKind::TimedOut, "Postgres does not answer in time")));
+        let active = counted("active", reading.await.unwrap_or_else(late))?;
         self.shared.keep_pointer(thing, &Pointer { active: active.clone(), read_at }).await;
         Ok(active.map(|active| (Arc::new(active), 0)))
-    }
-
-    /// A thing changed: what anybody may ask of it next is made ready, and the pointers that others read.
-    /// `read_at`: when Postgres was asked for it, by this machine's clock.
-    pub(super) async fn prepare(&self, thing: &Thing, active: &Active, read_at: i64) {
-        self.active.forget(thing).await;
-        self.settle(thing, active).await;
-        self.shared.keep_pointer(thing, &Pointer { active: Some(active.clone()), read_at }).await;
-    }
-
-    /// As [`prepare`](Self::prepare), of what is known already: a feed and a set that it looks up may have changed at the
-    /// same time, and only who is known last finds the other.
-    pub(super) async fn settle(&self, thing: &Thing, active: &Active) {
-        if active.retired {
-            return;
-        }
-        let ready = match thing.kind {
-            Kind::Feed => self.prepare_feed(&thing.name, active, None).await,
-            Kind::Template => self.prepare_template(&thing.name, active).await,
-            Kind::Reference => self.prepare_set(&thing.name, active.version).await,
-        };
-        if let Err(error) = ready {
-            let version = active.version;
-            tracing::warn!(%thing, version, error, "a version that became active cannot be made ready here");
-        }
-    }
-
-    /// The plan that the next job will ask for. `set`: one that is about to become active.
-    async fn prepare_feed(&self, name: &str, active: &Active, set: Option<(&str, i32)>) -> Result<(), String> {
-        let Active { version, checksum, .. } = *active;
-        // One that was not there a moment ago may be remembered as absent.
-        self.forget_absent(&self.feeds, name, version).await;
-        let text = self.document(Kind::Feed, name, version, Some(checksum)).await.map_err(|error| error.to_string())?;
-        let text = text.ok_or("Postgres has no such version")?;
-        let feed =
-            crate::feed::parse(&format!("feed {name} v{version}"), &text).map_err(|faults| faults.to_string())?;
-        let sets: Vec<String> = sets_of(&feed).into_iter().map(|set| set.to_string()).collect();
-        self.looks_up.lock().unwrap_or_else(PoisonError::into_inner).insert(name.to_owned(), sets.clone());
-        let mut references = ReferencePins::new();
-        for of in sets {
-            let known = self.known.get(&Thing { kind: Kind::Reference, name: of.clone() });
-            let next = set.filter(|(set, _)| *set == of).map(|(_, version)| version);
-            // A set that is not there: no job can be registered, so none needs a plan.
-            let Some(version) = next.or(known.map(|known| known.version)) else { return Ok(()) };
-            references.insert(of, version);
-        }
-        let pinned = Pinned { feed: name.to_owned(), version, references };
-        self.plan(&pinned, Some(checksum)).await.map(drop).map_err(|error| error.to_string())
-    }
-
-    async fn prepare_template(&self, name: &str, active: &Active) -> Result<(), String> {
-        self.forget_absent(&self.templates, name, active.version).await;
-        let text = self.document(Kind::Template, name, active.version, Some(active.checksum)).await;
-        text.map(drop).map_err(|error| error.to_string())
-    }
-
-    /// Every feed that looks it up gets a plan with it; the sets before it serve on meanwhile.
-    async fn prepare_set(&self, name: &str, version: i32) -> Result<(), String> {
-        let feeds: Vec<String> = {
-            let looks_up = self.looks_up.lock().unwrap_or_else(PoisonError::into_inner);
-            let using = looks_up.iter().filter(|(_, sets)| sets.iter().any(|set| set == name));
-            using.map(|(feed, _)| feed.clone()).collect()
-        };
-        let mut ready = Ok(());
-        for feed in feeds {
-            let thing = Thing { kind: Kind::Feed, name: feed };
-            if let Some(active) = self.known.get(&thing).filter(|active| !active.retired) {
-                let one = self.prepare_feed(&thing.name, &active, Some((name, version))).await;
-                ready = ready.and(one.map_err(|error| format!("{thing}: {error}")));
-            }
-        }
-        ready
-    }
-
-    async fn forget_absent(&self, room: &Room<Version, str>, name: &str, version: i32) {
-        let key = (name.to_owned(), version);
-        if room.peek(&key).await.is_none() {
-            room.forget(&key).await;
-        }
     }
 
     /// Of compiled plans.
@@ -281,10 +234,44 @@ impl Cache {
         self.plans.figures()
     }
 
+    /// Of reference sets.
+    pub fn set_figures(&self) -> Figures {
+        self.sets.figures()
+    }
+
+    /// Frees what has to go, though nobody asks for anything.
+    pub async fn sweep(&self) {
+        // Plans after the sets that they go with.
+        self.sets.sweep().await;
+        self.plans.sweep().await;
+        self.feeds.sweep().await;
+        self.templates.sweep().await;
+        self.active.sweep().await;
+    }
+
     /// Of feeds' documents.
     pub fn feed_figures(&self) -> Figures {
         self.feeds.figures()
     }
+}
+
+/// The room of reference sets. A plan keeps its sets alive wherever they are, so those that leave take their plans with
+/// them: else memory would hold more than both rooms may.
+fn sets_beside(plans: &Arc<Room<Pinned, PinnedFeed>>, settings: RoomSettings) -> Room<Version, ReferenceSet> {
+    let plans = Arc::clone(plans);
+    Room::watched("references", settings, Runs::FromUse, move |(set, version): &Version| {
+        let (set, version) = (set.clone(), *version);
+        plans.forget_where(move |pinned| pinned.references.get(&set) == Some(&version));
+    })
+}
+
+fn too_large(set: &str, version: i32, bytes: u64) {
+    let mebibytes = bytes.div_ceil(1 << 20);
+    tracing::warn!(
+        "the reference set {set} v{version} takes {mebibytes} MiB, more than all sets together may \
+         (cache.references_bytes): it stays only where the memory of plans has room for it, else it is read again and \
+         again.\n  Raise FABRIC_CACHE_REFERENCES_BYTES."
+    );
 }
 
 /// What to say where Postgres has no such version.

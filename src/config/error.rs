@@ -53,9 +53,11 @@ pub enum ConfigError {
     /// As [`Postgres`](Self::Postgres), for several who asked at once.
     #[error("{0}")]
     Read(std::sync::Arc<sqlx::Error>),
+    #[error("feed {feed} cannot become active: {error}")]
+    LooksUp { feed: String, error: Box<ReferenceError> },
     /// A reference set that a feed's rules look up.
     #[error(transparent)]
-    Reference(Box<ReferenceError>),
+    Reference(std::sync::Arc<ReferenceError>),
     /// A defect of this program.
     #[error("compiling broke down: {0}")]
     Compiler(String),
@@ -63,7 +65,7 @@ pub enum ConfigError {
 
 impl From<ReferenceError> for ConfigError {
     fn from(error: ReferenceError) -> Self {
-        Self::Reference(Box::new(error))
+        Self::Reference(std::sync::Arc::new(error))
     }
 }
 
@@ -93,7 +95,8 @@ impl ConfigError {
             | Self::Extended { .. }
             | Self::NothingBefore { .. }
             | Self::OwnApproval { .. }
-            | Self::Propagation { .. } => true,
+            | Self::Propagation { .. }
+            | Self::LooksUp { .. } => true,
             Self::Target(_) | Self::Postgres(_) | Self::Read(_) | Self::Reference(_) | Self::Compiler(_) => false,
         }
     }

@@ -168,6 +168,7 @@ impl Follower {
         if self.way() != Way::Topic || is_old || !self.all_is_published().await {
             self.read(Scope::All, &[]).await;
         }
+        self.cache.sweep().await;
     }
 
     /// Whether the topic has had every change until now. While no steward leads, or none reaches Kafka, it has not.

@@ -10,7 +10,7 @@ use super::versions::timestamp;
 pub struct AuditEntry {
     pub at: Timestamp,
     pub who: String,
-    /// `apply`, `draft`, `approve`, `activate`, `rollback`, `retire`, `cancel`, …
+    /// `apply`, `draft`, `approve`, `activate`, `rollback`, `retire`, `cancel`, `resume`
     pub action: String,
     /// `feed`, `template`, `reference`, `job`
     pub kind: String,

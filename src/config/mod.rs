@@ -34,7 +34,7 @@ mod versions;
 
 pub use activation::{Activated, Change, Comparison, activate, compare, history, retire, roll_back};
 pub use apply::{Applied, Edit, Edited, Stage, WaitsFor, apply_feed, edit_feed};
-pub use cache::{Cache, Figures, KNOWN, Loaded, Pinned, Reads, Room};
+pub use cache::{Cache, Figures, KNOWN, Loaded, Pinned, Reads, Room, Runs};
 pub use change::{Action, Kind, TOPIC as CONFIG_TOPIC};
 pub(crate) use change::{audit, tell_again};
 pub use checksum::Checksum;

@@ -15,7 +15,7 @@ use crate::rules::{KeySetFault, PlanFault, SetFaults};
 
 pub use change::{activate, retire, rollback};
 pub use held::ReferenceSets;
-pub(crate) use pins::pin;
+pub(crate) use pins::{pin, require};
 pub use query::{Change, Difference, SetDetail, SetSummary, SetVersion, difference, history, keys_of, list, show};
 pub use store::{Stored, append, columns, load};
 

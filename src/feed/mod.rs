@@ -23,7 +23,7 @@ pub use check::{TIME_WORDS, TimePart, whole_value, zone};
 pub use extend::{Resolved, TemplateText, Templates, check_template, extended_by, resolve, template_name};
 pub use fault::{Fault, Faults};
 pub use model::*;
-pub use schema::json_schema;
+pub use schema::{json_schema, template_json_schema};
 
 /// Parses and checks one feed definition that extends no templates. `source_name` stands in the faults.
 ///

@@ -7,24 +7,60 @@ use super::document::FeedDocument;
 
 /// The JSON Schema (draft 2020-12) of a feed definition, generated from the types, for editors.
 pub fn json_schema() -> Value {
-    let mut schema = schemars::schema_for!(FeedDocument).to_value();
-    refuse_null(&mut schema);
+    let (mut schema, left) = open_schema();
     schema["title"] = json!("fabric feed definition");
-    // A feed that extends templates may leave to them what it would have to say itself.
-    let layout = taken(&mut schema["properties"]["layout"]);
-    let field = taken(&mut schema["$defs"]["FieldDocument"]);
     schema["required"] = json!(["feed"]);
-    schema["if"] = json!({ "required": ["extends"] });
     schema["else"] = json!({
         "required": ["layout", "fields"],
         "properties": {
-            "layout": { "required": layout },
-            "fields": { "items": { "required": field } },
+            "layout": { "required": left.layout },
+            "fields": { "items": { "required": left.field } },
+            "rules": { "items": { "required": left.rule } },
         },
     });
-    schema["$defs"]["FieldDocument"]["required"] = json!(["name"]);
-    schema["$defs"]["FieldDocument"]["allOf"] = TypeName::ALL.into_iter().map(options_of).collect();
     schema
+}
+
+/// As [`json_schema`], of a template: nothing is needed but its name, and the whole of a rule that it begins.
+pub fn template_json_schema() -> Value {
+    let (mut schema, left) = open_schema();
+    schema["title"] = json!("fabric template");
+    schema["description"] = json!("A template: parts of a definition, which feeds take over with `extends`.");
+    if let Some(properties) = schema["properties"].as_object_mut()
+        && let Some(mut name) = properties.remove("feed")
+    {
+        name["description"] = json!("The template's name, in kebab-case: `card-layout`.");
+        properties.insert("template".to_owned(), name);
+    }
+    schema["properties"]["description"]["description"] = json!("What the template is for; goes no further.");
+    schema["required"] = json!(["template"]);
+    schema["else"] = json!({ "properties": { "rules": { "items": { "required": left.rule } } } });
+    schema
+}
+
+/// What a definition that extends nothing has to say itself.
+struct Left {
+    layout: Value,
+    field: Value,
+    rule: Value,
+}
+
+/// The schema of a definition that leaves to templates what it would have to say itself; one that extends none goes by
+/// what its `else` will say.
+fn open_schema() -> (Value, Left) {
+    let mut schema = schemars::schema_for!(FeedDocument).to_value();
+    refuse_null(&mut schema);
+    let left = Left {
+        layout: taken(&mut schema["properties"]["layout"]),
+        field: taken(&mut schema["$defs"]["FieldDocument"]),
+        rule: taken(&mut schema["$defs"]["RuleDocument"]),
+    };
+    schema["if"] = json!({ "required": ["extends"] });
+    for named in ["FieldDocument", "RuleDocument"] {
+        schema["$defs"][named]["required"] = json!(["name"]);
+    }
+    schema["$defs"]["FieldDocument"]["allOf"] = TypeName::ALL.into_iter().map(options_of).collect();
+    (schema, left)
 }
 
 /// What a map requires, which it requires no more.

@@ -8,6 +8,7 @@ use sqlx::{Connection as _, PgConnection, PgExecutor, PgPool};
 use super::change::{ChangeError, feed_of};
 use super::moves::{Reason, lock_row, log_move, make_move};
 use crate::chunk::{ChunkId, Delivery, JobId, Seq};
+use crate::config::audit;
 use crate::ledger::{JobState, Move, Published};
 
 /// Why a chunk is set aside.
@@ -158,6 +159,7 @@ pub async fn resume(pool: &PgPool, job: JobId) -> Result<Resumed, ChangeError> {
     }
     let moved = make_move(&mut transaction, job, Move::Resume(publishing.published()), Reason::Clear).await?;
     let to = moved.map_err(|_| not_allowed)?;
+    audit(&mut transaction, "resume", "job", &job.to_string(), None, None, None).await?;
     let feed = feed_of(&mut transaction, job).await?;
     transaction.commit().await?;
     log_move(job, &feed, to, None);

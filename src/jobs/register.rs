@@ -13,7 +13,7 @@ use super::moves::{Reason, lock_row, log_move, make_move, read_state};
 
 use crate::chunk::{CUTTER_VERSION, JobId, Lane, Limits, Token};
 use crate::config::references::{self, ReferenceError};
-use crate::config::{FeedVersion, ReferencePins};
+use crate::config::{FeedVersion, ReferencePins, audit};
 use crate::ledger::{JobState, Move};
 use crate::load::TargetError;
 use crate::settings::LoadSettings;
@@ -329,8 +329,8 @@ async fn add_token(connection: &mut PgConnection, job: JobId) -> Result<Token, R
     Ok(token)
 }
 
-/// Takes the lease of a job whose row may be published on, with a token of its own. What an earlier close stated is
-/// void: the job will be closed again.
+/// Takes the lease of a job whose row may be published on, with a token of its own; who did is on record. What an earlier
+/// close stated is void: the job will be closed again.
 async fn open(
     connection: &mut PgConnection,
     job: JobId,
@@ -359,6 +359,7 @@ async fn open(
         return Err(RegisterError::OtherCutter { job, pinned: pinned.cutter_version, ours: CUTTER_VERSION });
     }
     let token = add_token(connection, job).await?;
+    audit(connection, "resume", "job", &job.to_string(), None, None, None).await?;
     Ok(Opened { job, token, pinned })
 }
 

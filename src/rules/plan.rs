@@ -1,7 +1,5 @@
 //! A feed's types and rules, compiled.
 
-use std::collections::BTreeMap;
-
 use super::constraint::Check;
 use super::field::{FieldPlan, Reading};
 use super::message::{self, WidthOf};
@@ -84,12 +82,6 @@ impl Plan {
     /// (`required`, `encoding`, `nul`, `type`, constraints in their order), then the feed's own in their order.
     pub fn rules(&self) -> &[RuleInfo] {
         &self.rules
-    }
-
-    /// Bytes of the reference sets that it looks up; each may be shared with other plans.
-    pub fn reference_bytes(&self) -> usize {
-        let sets: BTreeMap<_, _> = self.references.iter().map(ReferenceRule::set_bytes).collect();
-        sets.values().sum()
     }
 
     pub(super) fn rule(&self, id: RuleId) -> &RuleInfo {

@@ -142,11 +142,6 @@ impl ReferenceRule {
         Ok(Self { id, set: Arc::clone(set), fields, membership: reference.membership })
     }
 
-    /// Which set it looks up, by its address, and what that takes.
-    pub(super) fn set_bytes(&self) -> (*const ReferenceSet, usize) {
-        (Arc::as_ptr(&self.set), self.set.keys.held_bytes())
-    }
-
     /// Adds the rule to `broken` where the record breaks it. `cell` gives the cell of a field; `key` is empty memory.
     #[inline]
     pub(super) fn judge<'c>(

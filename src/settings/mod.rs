@@ -74,7 +74,7 @@ pub struct CacheSettings {
 pub struct RoomSettings {
     /// At most; what was used least goes first.
     pub bytes: u64,
-    /// An entry goes after about this long, used or not.
+    /// An entry goes after about this long without use.
     pub ttl: Duration,
 }
 

@@ -2,7 +2,7 @@
 
 use std::collections::{HashMap, VecDeque};
 use std::hash::Hash;
-use std::sync::{Arc, Mutex, PoisonError, Weak};
+use std::sync::{Arc, Mutex, PoisonError};
 
 use crate::chunk::{JobId, TokenHash};
 use crate::config::{Cache, Checksum, ConfigError, Pinned, PinnedFeed};
@@ -40,10 +40,9 @@ pub struct Plans {
     cache: Arc<Cache>,
 }
 
+/// Plans are the cache's: a job that is done keeps none, and no reference set.
 struct JobPlan {
     tokens: Vec<TokenHash>,
-    /// Kept alive by the cache, and by the chunks that it judges: a job that is done keeps no reference set.
-    feed: Weak<PinnedFeed>,
     pinned: Pinned,
     checksum: Checksum,
 }
@@ -57,10 +56,7 @@ impl Plans {
     pub async fn find(&self, job: JobId, token: TokenHash) -> Result<Found, PlanError> {
         let kept = self.jobs.lock().unwrap_or_else(PoisonError::into_inner).get(&job);
         if let Some(plan) = kept.filter(|plan| plan.tokens.contains(&token)) {
-            return Ok(Found::Known(match plan.feed.upgrade() {
-                Some(feed) => feed,
-                None => self.feed(&plan.pinned, plan.checksum).await?,
-            }));
+            return Ok(Found::Known(self.feed(&plan.pinned, plan.checksum).await?));
         }
         let pins = self.pins(job).await.map_err(|error| self.in_words(&error))?;
         let Some(pins) = pins else { return Ok(Found::NoJob) };
@@ -69,8 +65,7 @@ impl Plans {
         }
         let pinned = Pinned { feed: pins.feed, version: pins.feed_version, references: pins.references };
         let feed = self.feed(&pinned, pins.checksum).await?;
-        let (feed_kept, checksum) = (Arc::downgrade(&feed), pins.checksum);
-        let plan = Arc::new(JobPlan { tokens: pins.tokens, feed: feed_kept, pinned, checksum });
+        let plan = Arc::new(JobPlan { tokens: pins.tokens, pinned, checksum: pins.checksum });
         self.jobs.lock().unwrap_or_else(PoisonError::into_inner).put(job, plan);
         Ok(Found::Known(feed))
     }

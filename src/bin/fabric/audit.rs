@@ -10,7 +10,7 @@ use crate::exit::{Exit, Refused};
 use crate::globals::{Globals, print, print_json};
 use crate::server;
 
-/// Show who changed what, when and why, newest first: feeds, templates, reference sets, cancelled jobs
+/// Show who changed what, when and why, newest first: feeds, templates, reference sets, jobs that were cancelled or resumed
 #[derive(Debug, clap::Args)]
 #[command(after_help = "Example:\n  fabric audit card-transactions --since 7d")]
 pub struct Args {

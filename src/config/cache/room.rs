@@ -1,5 +1,8 @@
 //! The memory of a process for one sort of thing: bounded in bytes, each entry loaded once however many ask.
 
+#[cfg(test)]
+mod tests;
+
 use std::hash::{BuildHasher as _, Hash, RandomState};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -9,6 +12,7 @@ use futures::future::BoxFuture;
 use moka::Expiry;
 use moka::future::Cache as Entries;
 use moka::notification::RemovalCause;
+use moka::policy::EvictionPolicy;
 
 use super::fresh;
 use crate::settings::RoomSettings;
@@ -22,6 +26,8 @@ const ENTRY: u64 = 200;
 pub struct Room<K, V: ?Sized> {
     /// In metrics: feeds, templates, plans, references, active.
     name: &'static str,
+    /// Bytes, at most.
+    limit: u64,
     entries: Entries<K, Entry<V>>,
     counts: Arc<Counts>,
 }
@@ -62,14 +68,38 @@ pub struct Figures {
     pub bytes: u64,
 }
 
+/// From when on the time of an entry runs.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Runs {
+    /// It may be outdated some day.
+    FromLoad,
+    /// It never changes, and only lies about when nobody wants it any more.
+    FromUse,
+}
+
 struct Stay {
     own: Duration,
+    runs: Runs,
     random: RandomState,
 }
 
-impl<K: Hash, V: ?Sized> Expiry<K, Entry<V>> for Stay {
-    fn expire_after_create(&self, key: &K, entry: &Entry<V>, _: Instant) -> Option<Duration> {
-        Some(fresh::stay(self.own, entry.value.is_none(), self.random.hash_one((key, entry.since))))
+impl<K, V: ?Sized> Expiry<K, Entry<V>> for Stay {
+    fn expire_after_create(&self, _: &K, entry: &Entry<V>, _: Instant) -> Option<Duration> {
+        Some(fresh::stay(self.own, entry.value.is_none(), self.random.hash_one(entry.since)))
+    }
+
+    fn expire_after_read(
+        &self,
+        key: &K,
+        entry: &Entry<V>,
+        at: Instant,
+        left: Option<Duration>,
+        _: Instant,
+    ) -> Option<Duration> {
+        match self.runs {
+            Runs::FromUse if entry.value.is_some() => self.expire_after_create(key, entry, at),
+            Runs::FromUse | Runs::FromLoad => left,
+        }
     }
 
     fn expire_after_update(&self, key: &K, entry: &Entry<V>, at: Instant, _: Option<Duration>) -> Option<Duration> {
@@ -79,29 +109,46 @@ impl<K: Hash, V: ?Sized> Expiry<K, Entry<V>> for Stay {
 
 impl<K, V> Room<K, V>
 where
-    K: Hash + Eq + Send + Sync + 'static,
+    K: Hash + Eq + Clone + Send + Sync + 'static,
     V: Send + Sync + 'static + ?Sized,
 {
-    pub fn new(name: &'static str, settings: RoomSettings) -> Self {
+    pub fn new(name: &'static str, settings: RoomSettings, runs: Runs) -> Self {
+        Self::watched(name, settings, runs, |_| {})
+    }
+
+    /// `leaves` hears of each key whose entry has left, but for one that never [fitted](Self::fits); it must not wait.
+    pub fn watched(
+        name: &'static str,
+        settings: RoomSettings,
+        runs: Runs,
+        leaves: impl Fn(&K) + Send + Sync + 'static,
+    ) -> Self {
+        let limit = settings.bytes;
         let entries = Entries::builder()
             .max_capacity(settings.bytes)
             .weigher(|_, entry: &Entry<V>| u32::try_from(entry.bytes + ENTRY).unwrap_or(u32::MAX))
-            .expire_after(Stay { own: settings.ttl, random: RandomState::new() })
-            .eviction_listener(move |_, entry: Entry<V>, cause| {
+            // The default turns away what is new where the rest was asked for more often; what is made ready is wanted.
+            .eviction_policy(EvictionPolicy::lru())
+            .expire_after(Stay { own: settings.ttl, runs, random: RandomState::new() })
+            .support_invalidation_closures()
+            .eviction_listener(move |key, entry: Entry<V>, cause| {
+                if entry.bytes.saturating_add(ENTRY) <= limit {
+                    leaves(&key);
+                }
                 CACHE_EVICTIONS.add(&[name, word_of(cause)], 1);
                 CACHE_AGE.observe(&[name], entry.since.elapsed());
             })
             .build();
-        Self { name, entries, counts: Arc::default() }
+        Self { name, limit, entries, counts: Arc::default() }
     }
 
     /// What is there, else what `load` gives. Of many who ask for the same at once one loads, the others wait for it.
     pub async fn get<'l, E: Send + Sync + 'static>(
         &self,
-        key: K,
+        key: &K,
         load: impl FnOnce() -> BoxFuture<'l, Result<Loaded<V>, E>>,
     ) -> Result<Option<Arc<V>>, Arc<E>> {
-        if let Some(entry) = self.entries.get(&key).await {
+        if let Some(entry) = self.entries.get(key).await {
             self.counts.hits.fetch_add(1, Ordering::Relaxed);
             return Ok(entry.value);
         }
@@ -114,7 +161,7 @@ where
             let (value, bytes) = loaded.map_or((None, 0), |(value, bytes)| (Some(value), bytes));
             Ok(Entry { value, bytes, since: Instant::now() })
         };
-        Ok(self.entries.try_get_with(key, load).await?.value)
+        Ok(self.entries.try_get_with_by_ref(key, load).await?.value)
     }
 
     /// Only what is there.
@@ -124,6 +171,22 @@ where
 
     pub async fn forget(&self, key: &K) {
         self.entries.invalidate(key).await;
+    }
+
+    /// Forgets every entry of which that is so; none of them is found from now on.
+    pub fn forget_where(&self, is_so: impl Fn(&K) -> bool + Send + Sync + 'static) {
+        let forgotten = self.entries.invalidate_entries_if(move |key, _| is_so(key));
+        debug_assert!(forgotten.is_ok(), "the room is built with invalidation closures");
+    }
+
+    /// Whether a value of so many bytes can be kept at all.
+    pub fn fits(&self, bytes: u64) -> bool {
+        bytes.saturating_add(ENTRY) <= self.limit
+    }
+
+    /// Frees what has to go: without it that happens only while others are asked for.
+    pub async fn sweep(&self) {
+        self.entries.run_pending_tasks().await;
     }
 
     pub fn figures(&self) -> Figures {
@@ -149,82 +212,5 @@ fn word_of(cause: RemovalCause) -> &'static str {
         RemovalCause::Expired => "expired",
         RemovalCause::Size => "room",
         RemovalCause::Explicit | RemovalCause::Replaced => "replaced",
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use std::sync::atomic::AtomicUsize;
-
-    use futures::FutureExt as _;
-
-    use super::*;
-
-    fn room(bytes: u64, ttl: Duration) -> Room<u32, str> {
-        Room::new("feeds", RoomSettings { bytes, ttl })
-    }
-
-    fn value(text: &str) -> Loaded<str> {
-        Some((Arc::from(text), text.len() as u64))
-    }
-
-    #[tokio::test]
-    async fn of_a_thousand_who_ask_at_once_one_loads() {
-        let room = Arc::new(room(1 << 20, Duration::from_secs(60)));
-        let loads = Arc::new(AtomicUsize::new(0));
-        let asking: Vec<_> = (0..1_000)
-            .map(|_| {
-                let (room, loads) = (room.clone(), loads.clone());
-                tokio::spawn(async move {
-                    let load = || {
-                        async {
-                            loads.fetch_add(1, Ordering::Relaxed);
-                            tokio::task::yield_now().await;
-                            Ok::<_, ()>(value("x"))
-                        }
-                        .boxed()
-                    };
-                    room.get(7, load).await
-                })
-            })
-            .collect();
-        for asked in asking {
-            assert_eq!(asked.await.unwrap().unwrap().as_deref(), Some("x"));
-        }
-        assert_eq!(loads.load(Ordering::Relaxed), 1);
-        assert_eq!(room.figures().loads, 1);
-        assert_eq!(room.figures().hits + room.figures().misses, 1_000);
-    }
-
-    #[tokio::test]
-    async fn an_error_is_not_kept() {
-        let room = room(1 << 20, Duration::from_secs(60));
-        assert_eq!(*room.get(7, || async { Err("down") }.boxed()).await.unwrap_err(), "down");
-        assert_eq!(room.get(7, || async { Ok::<_, &str>(value("x")) }.boxed()).await.unwrap().as_deref(), Some("x"));
-        assert_eq!((room.figures().loads, room.figures().errors), (2, 1));
-    }
-
-    #[tokio::test]
-    async fn bytes_are_bounded() {
-        let room = room(10_000, Duration::from_secs(60));
-        let text = "x".repeat(800);
-        for key in 0..100 {
-            room.get(key, || async { Ok::<_, ()>(value(&text)) }.boxed()).await.unwrap();
-        }
-        room.entries.run_pending_tasks().await;
-        let figures = room.figures();
-        assert!(figures.bytes <= 10_000 && figures.entries >= 5, "{figures:?}");
-    }
-
-    #[tokio::test]
-    async fn that_there_is_none_is_kept_for_a_moment() {
-        let room = room(1 << 20, Duration::from_millis(20));
-        assert_eq!(room.get(7, || async { Ok::<_, ()>(None) }.boxed()).await.unwrap(), None);
-        assert_eq!(room.get(7, || async { Err("asked too soon") }.boxed()).await.unwrap(), None);
-        let began = Instant::now();
-        while room.get(7, || async { Ok::<_, ()>(value("x")) }.boxed()).await.unwrap().is_none() {
-            assert!(began.elapsed() < Duration::from_secs(5));
-            tokio::time::sleep(Duration::from_millis(2)).await;
-        }
     }
 }

@@ -1,5 +1,6 @@
 //! What processes share by way of Redis: documents by version, pointers, and that there is none. Nothing here is trusted.
 
+use std::hash::{BuildHasher as _, RandomState};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -14,11 +15,12 @@ pub(super) struct Shared {
     redis: Option<Arc<Redis>>,
     /// `fabric`, of topics that are named `fabric.…`: installations that share a Redis keep apart.
     prefix: String,
+    random: RandomState,
 }
 
 impl Shared {
     pub(super) fn new(redis: Option<Arc<Redis>>, topics: &str) -> Self {
-        Self { redis, prefix: topics.trim_end_matches('.').to_owned() }
+        Self { redis, prefix: topics.trim_end_matches('.').to_owned(), random: RandomState::new() }
     }
 
     /// The text of a version, if Redis has the one that was applied.
@@ -42,6 +44,7 @@ impl Shared {
     pub(super) async fn keep_document(&self, kind: Kind, name: &str, version: i32, text: &str, ttl: Duration) {
         let Some(redis) = &self.redis else { return };
         let key = format!("{}:{kind}:{name}:{version}", self.prefix);
+        let ttl = fresh::stay(ttl, false, self.random.hash_one(&key));
         // What is wrong stands in Redis' own note.
         redis.set(&key, text.as_bytes().to_vec(), ttl).await.ok();
     }

@@ -53,6 +53,7 @@ pub async fn retire(pool: &PgPool, name: &str, message: Option<&str>) -> Result<
     let mut connection = pool.acquire().await?;
     let mut transaction = connection.begin().await?;
     let before = locked(&mut transaction, name).await?;
+    hold(&mut transaction, name).await?;
     let feeds = feeds_that_look_up(&mut transaction, name).await?;
     if !feeds.is_empty() {
         return Err(ReferenceError::InUse { name: name.to_owned(), feeds: feeds.join(", ") });
@@ -68,6 +69,16 @@ async fn locked(connection: &mut PgConnection, name: &str) -> Result<Active, Ref
         Some(active) => Ok(active),
         None => Err(no_set(connection, name).await?),
     }
+}
+
+/// Whoever pins the set, for a job or for a feed that becomes active, waits until the transaction ends; whoever has done
+/// so is waited for, so that what the next statement sees of feeds is what there is.
+async fn hold(connection: &mut PgConnection, name: &str) -> Result<(), sqlx::Error> {
+    sqlx::query("select from fabric.reference_sets where reference = $1 for update")
+        .bind(name)
+        .execute(connection)
+        .await?;
+    Ok(())
 }
 
 async fn make(
@@ -88,12 +99,14 @@ async fn make(
     Ok(set_active(connection, Kind::Reference, name, version, action, message).await?)
 }
 
-/// Refuses columns that the rules of an active feed do not fit: no job of it could be registered.
+/// Refuses columns that the rules of an active feed do not fit: no job of it could be registered. No feed becomes active
+/// meanwhile that looks the set up.
 pub(super) async fn check_feeds(
     connection: &mut PgConnection,
     set: &str,
     columns: &[String],
 ) -> Result<(), ReferenceError> {
+    hold(connection, set).await?;
     for feed in active_feeds(connection, set).await? {
         check_set(&feed, set, columns)
             .map_err(|fault| ReferenceError::MisfitsFeed { feed: feed.name.to_string(), fault })?;

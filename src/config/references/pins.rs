@@ -5,9 +5,19 @@ use std::collections::BTreeMap;
 use sqlx::{FromRow, PgConnection};
 
 use super::{ReferenceError, no_set};
-use crate::config::ReferencePins;
+use crate::config::{ConfigError, ReferencePins};
 use crate::feed::Feed;
 use crate::rules::{check_columns, sets_of};
+
+/// Refuses a feed that is about to become active and that no job could be registered for. What it looks up stays as it
+/// is until the transaction ends.
+pub(crate) async fn require(connection: &mut PgConnection, feed: &Feed) -> Result<(), ConfigError> {
+    match pin(connection, feed).await {
+        Ok(_) => Ok(()),
+        Err(ReferenceError::Postgres(error)) => Err(error.into()),
+        Err(error) => Err(ConfigError::LooksUp { feed: feed.name.to_string(), error: Box::new(error) }),
+    }
+}
 
 /// The active version of each set, locked against a change until the transaction ends: the job pins what is active
 /// when it is registered. An error where a set is not there, is retired, or its columns do not fit the feed's rules.

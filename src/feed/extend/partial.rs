@@ -122,7 +122,7 @@ fn names_in(node: &Node, of_rules: bool, names: &mut BTreeSet<String>) {
 
 /// Gives a field without a type the first type with which it is right.
 fn complete_field(item: &mut Node) {
-    if item.get("type").is_some() || item.get("name").is_none() {
+    if item.get("type").is_some() || !matches!(item.value, Value::Map(_)) {
         return;
     }
     let typed = |kind: &str| {

@@ -1,22 +1,23 @@
-//! The JSON Schema says what the parser takes.
+//! The JSON Schemas say what the parser takes.
 
 use serde_json::Value;
 
 use crate::feed::document::{
     FeedDocument, FieldDocument, LayoutDocument, ReferenceDocument, RuleDocument, TargetDocument, ThresholdDocument,
 };
-use crate::feed::{json_schema, parse};
-
-const GENERATED: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/docs/feed.schema.json");
+use crate::feed::{Faults, Templates, check_template, json_schema, parse, template_json_schema};
 
 #[test]
-fn the_schema_in_docs_is_current() {
-    let current = serde_json::to_string_pretty(&json_schema()).unwrap() + "\n";
-    if std::env::var_os("FABRIC_BLESS").is_some() {
-        std::fs::write(GENERATED, &current).unwrap();
+fn the_schemas_in_docs_are_current() {
+    for (file, schema) in [("feed.schema.json", json_schema()), ("template.schema.json", template_json_schema())] {
+        let path = format!("{}/docs/{file}", env!("CARGO_MANIFEST_DIR"));
+        let current = serde_json::to_string_pretty(&schema).unwrap() + "\n";
+        if std::env::var_os("FABRIC_BLESS").is_some() {
+            std::fs::write(&path, &current).unwrap();
+        }
+        let stored = std::fs::read_to_string(&path).unwrap_or_default();
+        assert!(stored == current, "run the tests once with FABRIC_BLESS=1 to write {path} anew");
     }
-    let stored = std::fs::read_to_string(GENERATED).unwrap_or_default();
-    assert!(stored == current, "run the tests once with FABRIC_BLESS=1 to write {GENERATED} anew");
 }
 
 fn definition(schema: &Value, name: Option<&str>) -> (Vec<String>, Vec<String>) {
@@ -35,6 +36,7 @@ fn definition(schema: &Value, name: Option<&str>) -> (Vec<String>, Vec<String>) 
         None => &alone["required"],
         Some("LayoutDocument") => &alone["properties"]["layout"]["required"],
         Some("FieldDocument") => &alone["properties"]["fields"]["items"]["required"],
+        Some("RuleDocument") => &alone["properties"]["rules"]["items"]["required"],
         Some(_) => &Value::Null,
     };
     let words = [&map["required"], of_alone].into_iter().filter_map(Value::as_array).flatten();
@@ -45,10 +47,16 @@ fn definition(schema: &Value, name: Option<&str>) -> (Vec<String>, Vec<String>) 
 }
 
 #[test]
-fn the_schema_has_the_keys_that_the_parser_takes() {
-    let schema = json_schema();
+fn the_schemas_have_the_keys_that_the_parser_takes() {
+    let mut of_template: Vec<&str> = FeedDocument::KEYS.to_vec();
+    of_template.iter_mut().filter(|key| **key == "feed").for_each(|key| *key = "template");
+    has_the_keys(&json_schema(), FeedDocument::KEYS);
+    has_the_keys(&template_json_schema(), &of_template);
+}
+
+fn has_the_keys(schema: &Value, whole: &[&str]) {
     let maps: [(Option<&str>, &[&str]); 7] = [
-        (None, FeedDocument::KEYS),
+        (None, whole),
         (Some("LayoutDocument"), LayoutDocument::KEYS),
         (Some("FieldDocument"), FieldDocument::KEYS),
         (Some("RuleDocument"), RuleDocument::KEYS),
@@ -59,13 +67,32 @@ fn the_schema_has_the_keys_that_the_parser_takes() {
     for (name, keys) in maps {
         let mut keys: Vec<String> = keys.iter().map(|key| (*key).to_owned()).collect();
         keys.sort();
-        assert_eq!(definition(&schema, name).0, keys);
+        assert_eq!(definition(schema, name).0, keys);
     }
 }
 
 #[test]
-fn the_schema_requires_what_the_parser_requires() {
-    let schema = json_schema();
+fn the_schemas_require_what_the_parser_requires() {
+    for (schema, faults) in [(json_schema(), of_feed as fn(&str) -> Faults), (template_json_schema(), of_template)] {
+        requires_alike(&schema, faults);
+    }
+}
+
+fn of_feed(text: &str) -> Faults {
+    parse("f", text).unwrap_err()
+}
+
+fn of_template(text: &str) -> Faults {
+    // Without a name nothing else is said of it.
+    let text = if text == "{}" { text.to_owned() } else { format!("template: x\n{text}") };
+    match check_template("t", &text, &Templates::new()) {
+        Err(faults) => faults,
+        Ok(_) => Faults { faults: Vec::new() },
+    }
+}
+
+/// Of maps that hold nothing, the parser misses what the schema requires.
+fn requires_alike(schema: &Value, faults: impl Fn(&str) -> Faults) {
     let maps = [
         (None, "{}"),
         (Some("LayoutDocument"), "layout: {}"),
@@ -76,8 +103,9 @@ fn the_schema_requires_what_the_parser_requires() {
         (Some("TargetDocument"), "target: {}"),
     ];
     let missing = |text: &str| -> Vec<String> {
-        let faults = parse("f", text).unwrap_err().faults;
+        let faults = faults(text);
         let mut keys: Vec<String> = faults
+            .faults
             .iter()
             .filter(|fault| fault.message.contains("is missing"))
             .map(|fault| fault.message.split('`').nth(1).unwrap().to_owned())
@@ -94,7 +122,7 @@ fn the_schema_requires_what_the_parser_requires() {
                 own.remove(place);
             }
         }
-        let mut required = definition(&schema, name).1;
+        let mut required = definition(schema, name).1;
         required.sort();
         assert_eq!(own, required, "{name:?}");
     }

@@ -8,7 +8,7 @@ use std::time::{Duration, Instant};
 use fabric::config::{self, KNOWN, Live, Way, all_active};
 
 use super::following::{apply, cards as thing, eventually, live, until_version};
-use super::redis::Server;
+use super::redis::server::Server;
 use super::topic;
 use super::witness::{History, Witness};
 use crate::database::Database;

@@ -10,6 +10,7 @@ mod model;
 mod racing;
 mod redis;
 mod references;
+mod stale;
 mod templates;
 mod topic;
 mod versions;

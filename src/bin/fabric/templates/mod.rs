@@ -8,9 +8,9 @@ use fabric::config::{Change, Kind};
 
 use crate::edits::{self, ActivateArgs, DiffArgs, HistoryArgs, PropagateArgs, RetireArgs, RollbackArgs};
 use crate::exit::Exit;
-use crate::globals::Globals;
+use crate::globals::{Globals, print_json};
 
-/// Templates, the parts that feeds extend: apply them, list them, go back, retire them
+/// Templates, the parts that feeds extend: apply them, list them, go back, retire them, print their JSON Schema
 #[derive(Debug, clap::Args)]
 #[command(after_help = "Example:\n  fabric templates apply examples/templates/pii-rules.yaml")]
 pub struct Args {
@@ -48,6 +48,9 @@ enum What {
     /// Retire a template that nothing extends
     #[command(after_help = "Example:\n  fabric templates retire pii-rules --message \"merged into card-layout\"")]
     Retire(RetireArgs),
+    /// Print the JSON Schema of a template, for editors
+    #[command(after_help = "Example:\n  fabric templates schema > template.schema.json")]
+    Schema,
 }
 
 pub fn run(globals: &Globals, args: Args) -> anyhow::Result<Exit> {
@@ -61,5 +64,9 @@ pub fn run(globals: &Globals, args: Args) -> anyhow::Result<Exit> {
         What::Activate { args, propagate } => edits::activate(globals, Kind::Template, &args, change(propagate)),
         What::Rollback { args, propagate } => edits::roll_back(globals, Kind::Template, &args, change(propagate)),
         What::Retire(args) => edits::retire(globals, Kind::Template, &args),
+        What::Schema => {
+            print_json(&fabric::feed::template_json_schema())?;
+            Ok(Exit::Done)
+        }
     }
 }

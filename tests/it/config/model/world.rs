@@ -8,7 +8,7 @@ use fabric::settings::Settings;
 use fabric::telemetry::Health;
 
 use super::super::following::live;
-use super::super::redis::Server;
+use super::super::redis::server::Server;
 use super::super::witness::Witness;
 use super::Event;
 use super::edits::{Edit, Edits, thing, things};

@@ -4,6 +4,7 @@ mod followed;
 mod memory;
 mod pins;
 mod refused;
+mod room;
 mod versions;
 
 use crate::installation::{Installation, told};

@@ -1,5 +1,7 @@
 //! Sets that are wrong, and questions about sets that are not there: each a clear error, and nothing is stored.
 
+use fabric::config::{self, Change, Kind, references};
+
 use super::{csv, load, refused};
 use crate::database::Database;
 use crate::installation::Installation;
@@ -65,17 +67,15 @@ async fn a_set_or_a_version_that_is_not_there_is_met_with_what_is() {
 async fn a_job_is_not_registered_where_a_set_that_its_rules_look_up_is_not_there_or_does_not_fit() {
     let installation = Installation::new().await;
     let feed = installation.write("visits.yaml", FEED);
+    load(&installation, "branches", &["ZRH"]);
     installation.succeed(&["feeds", "apply", &feed]);
     let file = installation.write("visits.csv", "1,ZRH\n");
     let ingest = ["ingest", "visits", file.as_str()];
-    let absent = refused(&installation, 2, &ingest);
-    assert!(absent.contains("there is no reference set branches; none has been loaded yet"), "{absent}");
     let pairs = installation.write("pairs.csv", "country,code\nCH,ZRH\n");
     let misfit =
         "rule known-branch looks up branch in the reference set branches, whose key is the columns country, code";
-    let wide = refused(&installation, 2, &["references", "load", "branches", &pairs]);
+    let wide = refused(&installation, 2, &["references", "load", "branches", &pairs, "--columns", "country,code"]);
     assert!(wide.contains(&format!("feed visits: {misfit}")), "{wide}");
-    load(&installation, "branches", &["ZRH"]);
     installation.database.run("update fabric.reference_versions set columns = '{country,code}'").await;
     let wide = refused(&installation, 2, &ingest);
     assert!(wide.contains(misfit), "{wide}");
@@ -86,4 +86,80 @@ async fn a_job_is_not_registered_where_a_set_that_its_rules_look_up_is_not_there
     let retired = refused(&installation, 2, &ingest);
     assert!(retired.contains("the reference set branches was retired by"), "{retired}");
     assert_eq!(installation.database.number("select count(*) from fabric.jobs").await, 0);
+}
+
+#[tokio::test]
+async fn a_feed_does_not_become_active_where_a_set_that_its_rules_look_up_is_not_there_or_does_not_fit() {
+    let installation = Installation::bare(Database::new().await);
+    let active = "select coalesce(sum(active_version), 0)::bigint from fabric.feeds";
+    let feed = installation.write("visits.yaml", FEED);
+    let apply = ["feeds", "apply", feed.as_str()];
+    let absent = refused(&installation, 2, &apply);
+    let expected = "feed visits cannot become active: there is no reference set branches; none has been loaded yet";
+    assert!(absent.contains(expected) && absent.contains("fabric references load branches FILE.csv"), "{absent}");
+    assert_eq!(installation.database.number("select count(*) from fabric.feed_versions").await, 0, "all or nothing");
+    // To be looked at it may be stored.
+    installation.succeed(&["feeds", "apply", &feed, "--draft"]);
+    let activate = ["feeds", "activate", "visits", "1"];
+    let absent = refused(&installation, 2, &activate);
+    assert!(absent.contains(expected), "{absent}");
+    let pairs = installation.write("pairs.csv", "country,code\nCH,ZRH\n");
+    installation.succeed(&["references", "load", "branches", &pairs]);
+    let wide = refused(&installation, 2, &activate);
+    assert!(wide.contains("feed visits cannot become active: rule known-branch looks up branch"), "{wide}");
+    installation.succeed(&["references", "retire", "branches"]);
+    let retired = refused(&installation, 2, &apply);
+    assert!(
+        retired.contains("feed visits cannot become active: the reference set branches was retired by"),
+        "{retired}"
+    );
+    assert_eq!(installation.database.number(active).await, 0);
+    let file = installation.write("branches.csv", csv(&["ZRH"]));
+    installation.succeed(&["references", "load", "branches", &file, "--columns", "code"]);
+    installation.succeed(&activate);
+
+    let without = installation.write("plain.yaml", FEED.split("rules:").next().unwrap());
+    installation.succeed(&["feeds", "apply", &without]);
+    installation.succeed(&["references", "retire", "branches"]);
+    let back = refused(&installation, 2, &["feeds", "rollback", "visits"]);
+    assert!(back.contains("feed visits cannot become active: the reference set branches was retired by"), "{back}");
+    assert_eq!(installation.database.number(active).await, 2);
+}
+
+#[tokio::test]
+async fn a_template_is_not_propagated_to_a_feed_that_would_look_up_a_set_that_is_not_there() {
+    let installation = Installation::bare(Database::new().await);
+    let (layout, rules) = FEED.split_once("rules:").unwrap();
+    let layout = layout.replace("feed: visits", "template: visits-layout");
+    let file = installation.write("layout.yaml", &layout);
+    installation.succeed(&["templates", "apply", &file]);
+    let feed = installation.write("visits.yaml", "feed: visits\nextends: [visits-layout]\n");
+    installation.succeed(&["feeds", "apply", &feed]);
+    installation.write("layout.yaml", format!("{layout}rules:{rules}"));
+    let said = refused(&installation, 2, &["templates", "apply", &file, "--propagate"]);
+    assert!(said.contains("feed visits cannot become active: there is no reference set branches"), "{said}");
+    assert_eq!(installation.database.number("select count(*) from fabric.template_versions").await, 1);
+    load(&installation, "branches", &["ZRH"]);
+    let said = installation.succeed(&["templates", "apply", &file, "--propagate"]);
+    assert!(said.contains("feed visits v2  applied"), "{said}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_set_and_a_feed_that_looks_it_up_are_never_retired_and_active_at_once() {
+    let installation = Installation::bare(Database::new().await);
+    let pool = &installation.database.pool;
+    let without = FEED.split("rules:").next().unwrap();
+    load(&installation, "branches", &["ZRH"]);
+    for document in [FEED, without] {
+        let file = installation.write("visits.yaml", document);
+        installation.succeed(&["feeds", "apply", &file]);
+    }
+    let (change, settings) = (Change::default(), super::super::load());
+    for round in 0..20 {
+        let activated = config::activate(pool, Kind::Feed, "visits", 1, &change, &settings);
+        let (activated, retired) = futures::join!(activated, references::retire(pool, "branches", None));
+        assert!(activated.is_ok() != retired.is_ok(), "round {round}: {activated:?} {retired:?}");
+        references::activate(pool, "branches", 1, None).await.unwrap();
+        config::activate(pool, Kind::Feed, "visits", 2, &change, &settings).await.unwrap();
+    }
 }

@@ -1,7 +1,8 @@
 //! Redis as a cache that may lie, stall, fill up, keep fabric out and vanish: it costs speed only, and is told of.
 
-use std::net::TcpListener;
-use std::process::{Child, Command, Stdio};
+pub mod server;
+mod tls;
+
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
@@ -10,57 +11,11 @@ use fabric::postgres::ServicePool;
 use fabric::redis::Redis;
 use fabric::settings::Settings;
 
+use server::Server;
+
 use super::following::{apply, cards, definition, eventually, live, until_version};
 use crate::installation::Installation;
 use crate::proxy::Proxy;
-
-/// A Redis of a test's own; gone when dropped.
-pub struct Server {
-    child: Child,
-    pub port: u16,
-    _folder: tempfile::TempDir,
-}
-
-impl Server {
-    pub async fn start(options: &[&str]) -> Self {
-        let port = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port();
-        Self::start_at(port, options).await
-    }
-
-    async fn start_at(port: u16, options: &[&str]) -> Self {
-        let folder = tempfile::tempdir().unwrap();
-        let mut command = Command::new("redis-server");
-        command.args(["--bind", "127.0.0.1", "--port", &port.to_string(), "--save", "", "--appendonly", "no"]);
-        let child = command.args(options).current_dir(folder.path()).stdout(Stdio::null()).spawn().unwrap();
-        let server = Self { child, port, _folder: folder };
-        eventually("Redis answers", async || server.cli(&["ping"]).contains("PONG") || !options.is_empty()).await;
-        server
-    }
-
-    pub fn cli(&self, arguments: &[&str]) -> String {
-        let port = self.port.to_string();
-        let output = Command::new("redis-cli").args(["-p", &port]).args(arguments).output().unwrap();
-        String::from_utf8(output.stdout).unwrap()
-    }
-
-    pub fn url(&self) -> String {
-        format!("redis://127.0.0.1:{}", self.port)
-    }
-
-    /// Commands of a kind that it has had.
-    fn stat(&self, name: &str) -> u64 {
-        let info = self.cli(&["info", "stats"]);
-        let line = info.lines().find_map(|line| line.trim().strip_prefix(&format!("{name}:"))).unwrap_or("0");
-        line.parse().unwrap()
-    }
-}
-
-impl Drop for Server {
-    fn drop(&mut self) {
-        self.child.kill().ok();
-        self.child.wait().ok();
-    }
-}
 
 fn with_redis(installation: &Installation, url: &str) -> Settings {
     let mut settings = installation.settings();
@@ -215,4 +170,53 @@ async fn who_is_cut_off_from_redis_goes_on_and_reads_nothing_stale_when_it_is_ba
         tokio::time::sleep(Duration::from_millis(5)).await;
     }
     well(&redis).await;
+}
+
+#[tokio::test]
+async fn a_redis_that_was_flushed_is_filled_again() {
+    let installation = Installation::new().await;
+    apply(&installation, 1);
+    let server = Server::start(&[]).await;
+    let settings = with_redis(&installation, &server.url());
+    let (first, redis) = cache(&installation, &settings);
+    well(&redis).await;
+    first.plan(&pinned(1), checksum(1)).await.unwrap();
+    assert_eq!(first.active(&cards(), Reads::Fresh).await.unwrap().unwrap().version, 1);
+    server.cli(&["flushall"]);
+    let (second, redis) = cache(&installation, &settings);
+    well(&redis).await;
+    second.plan(&pinned(1), checksum(1)).await.unwrap();
+    assert_eq!(second.active(&cards(), Reads::Fresh).await.unwrap().unwrap().version, 1);
+    let name = installation.prefix.trim_end_matches('.');
+    assert_eq!(server.cli(&["get", &key(&installation, 1)]).trim_end(), definition(1).trim_end());
+    let pointer = server.cli(&["get", &format!("{name}:active:feed:cards")]);
+    assert!(pointer.split(' ').nth(1) == Some("1"), "{pointer}");
+    assert_eq!(redis.unwrap().note(), None);
+}
+
+#[tokio::test]
+async fn a_redis_that_stalls_costs_its_timeout_a_few_times_and_is_told_of_until_it_answers() {
+    let installation = Installation::new().await;
+    apply(&installation, 1);
+    let server = Server::start(&[]).await;
+    let (cache, redis) = cache(&installation, &with_redis(&installation, &server.url()));
+    well(&redis).await;
+    let redis = redis.unwrap();
+    let stalled = server.stall();
+    let began = Instant::now();
+    let mut longest = Duration::ZERO;
+    for _ in 0..100 {
+        let began = Instant::now();
+        cache.document(fabric::config::Kind::Feed, "cards", 1, None).await.unwrap().unwrap();
+        redis.get("nothing").await.unwrap_err();
+        longest = longest.max(began.elapsed());
+    }
+    let whole = began.elapsed();
+    // The timeout is 50 ms, and a handful of calls wait for it before the breaker opens.
+    assert!(longest < Duration::from_millis(500) && whole < Duration::from_millis(1_500), "{longest:?}, {whole:?}");
+    let note = redis.note().unwrap_or_default();
+    assert!(note.contains("does not answer in time (redis.timeout)"), "{note}");
+    drop(stalled);
+    eventually("it is well", async || redis.note().is_none()).await;
+    well(&Some(redis)).await;
 }
