@@ -95,7 +95,15 @@ END
 # Role and database, once. The role is an ordinary one, as in production; tests make databases of their own, and an
 # operator may end a backend that hangs.
 postgres_role() {
-  local person
+  local person role
+  # fabric's own role may make none.
+  for role in fabric_app fabric_reader fabric_analyst fabric_approver fabric_operator; do
+    [[ $(sql postgres "select count(*) from pg_roles where rolname = '$role'") == 1 ]] ||
+      sql postgres "create role $role nologin"
+  done
+  # Processes of tests that are not the owner.
+  [[ $(sql postgres "select count(*) from pg_roles where rolname = 'fabric_worker'") == 1 ]] ||
+    sql postgres 'create role fabric_worker login in role fabric_app'
   # People of tests: they may do what a test grants them in its own database.
   for person in fabric_anna fabric_ben; do
     [[ $(sql postgres "select count(*) from pg_roles where rolname = '$person'") == 1 ]] ||

@@ -33,7 +33,8 @@ fn migrator() -> Migrator {
     migrator
 }
 
-/// Applies `migrations/`, one process at a time, and stores the Avro schemas by fingerprint. Answers how many were new.
+/// Applies `migrations/`, one process at a time, stores the Avro schemas by fingerprint, and gives the roles that there are
+/// what they need. Answers how many were new.
 pub async fn migrate(pool: &PgPool) -> Result<usize, MigrateError> {
     // Detached: a migration that fails leaves its session lock behind, which must end with the connection.
     let mut connection = pool.acquire().await?.detach();
@@ -41,6 +42,7 @@ pub async fn migrate(pool: &PgPool) -> Result<usize, MigrateError> {
     migrator().run_direct(None, &mut connection, false).await?;
     let after = applied(&mut connection).await?;
     store_schemas(&mut connection).await?;
+    sqlx::query("select fabric.grant_roles()").execute(&mut connection).await?;
     Ok(after.saturating_sub(before))
 }
 

@@ -1,13 +1,12 @@
 //! Makes the monthly partitions of the rejects ahead of time.
 
-use sqlx::{AssertSqlSafe, PgConnection};
+use sqlx::PgConnection;
 
 /// This month and the next two. A month whose rejects stand in the default partition already, or whose partition
 /// loaders keep from being made just now, is left for another time: the default partition takes its rows.
 pub(super) async fn make(connection: &mut PgConnection) -> Result<(), sqlx::Error> {
-    let months: Vec<(String, String, String)> = sqlx::query_as(
-        "select to_char(m, '\"fabric.rejects_y\"YYYY\"m\"MM'), to_char(m, 'YYYY-MM-DD'),
-                to_char(m + interval '1 month', 'YYYY-MM-DD')
+    let months: Vec<String> = sqlx::query_scalar(
+        "select to_char(m, 'YYYY-MM-DD')
            from generate_series(date_trunc('month', now() at time zone 'UTC'),
                                 date_trunc('month', now() at time zone 'UTC') + interval '2 months',
                                 interval '1 month') m
@@ -15,19 +14,12 @@ pub(super) async fn make(connection: &mut PgConnection) -> Result<(), sqlx::Erro
     )
     .fetch_all(&mut *connection)
     .await?;
-    for (table, from, to) in months {
-        // Making one takes the rejects from every loader for an instant: none is made to wait for it.
-        let sql = format!(
-            "begin; set local lock_timeout = '300ms';
-             create table if not exists {table} partition of fabric.rejects
-                 for values from ('{from} 00:00:00+00') to ('{to} 00:00:00+00');
-             commit"
-        );
-        match sqlx::raw_sql(AssertSqlSafe(sql)).execute(&mut *connection).await {
-            Ok(_) => tracing::info!(table, "made a partition for rejects"),
+    for month in months {
+        let making = sqlx::query("select fabric.make_rejects_partition($1::text::date)").bind(&month);
+        match making.execute(&mut *connection).await {
+            Ok(_) => tracing::info!(month, "made a partition for rejects"),
             Err(sqlx::Error::Database(error)) => {
-                sqlx::raw_sql("rollback").execute(&mut *connection).await?;
-                tracing::info!(table, reason = error.message(), "left a partition for rejects unmade");
+                tracing::info!(month, reason = error.message(), "left a partition for rejects unmade");
             }
             Err(error) => return Err(error),
         }

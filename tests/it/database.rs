@@ -65,6 +65,13 @@ impl Database {
         &self.name
     }
 
+    /// As another role, one that `dev/stack` lets log in.
+    pub fn settings_of(&self, role: &str) -> PostgresSettings {
+        let (scheme, rest) = self.settings.url.split_once("://").unwrap();
+        let host = rest.split_once('@').map_or(rest, |(_, host)| host);
+        PostgresSettings { url: format!("{scheme}://{role}@{host}"), pool: 2, ..self.settings.clone() }
+    }
+
     /// A connection of its own, beside the pool.
     pub async fn connect(&self) -> PgConnection {
         fabric::postgres::connect(&self.settings, "fabric test").await.unwrap()

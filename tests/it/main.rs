@@ -15,6 +15,7 @@ mod outages;
 #[path = "../proxy/mod.rs"]
 mod proxy;
 mod resuming;
+mod roles;
 mod steward;
 mod targets;
 mod tidy;

@@ -1,7 +1,6 @@
 //! Two people: one applies, another activates.
 
 use fabric::config::{self, Applied, Change, ConfigError, Edit, Edited, Kind, WaitsFor};
-use fabric::settings::PostgresSettings;
 use sqlx::PgPool;
 
 use super::{active, cards, load};
@@ -24,6 +23,7 @@ async fn people(database: &Database) -> (PgPool, PgPool) {
             "grant usage on schema fabric to {name}; grant create on schema public to {name};
              grant select, insert, update on all tables in schema fabric to {name};
              grant usage on all sequences in schema fabric to {name};
+             grant execute on function fabric.approve_feed(text, integer, text) to {name};
              revoke insert, update on fabric.feed_approvals from {name}"
         );
         database.run(&grants).await;
@@ -32,11 +32,7 @@ async fn people(database: &Database) -> (PgPool, PgPool) {
 }
 
 fn login(database: &Database, name: &str) -> PgPool {
-    let url = &database.settings.url;
-    let (scheme, rest) = url.split_once("://").unwrap();
-    let host = rest.split_once('@').map_or(rest, |(_, host)| host);
-    let settings = PostgresSettings { url: format!("{scheme}://{name}@{host}"), pool: 2, ..database.settings.clone() };
-    fabric::postgres::pool(&settings, "fabric test").unwrap()
+    fabric::postgres::pool(&database.settings_of(name), "fabric test").unwrap()
 }
 
 async fn apply(pool: &PgPool, document: &str) -> Edited {
