@@ -3,11 +3,12 @@
 #[cfg(test)]
 mod tests;
 
-use std::hash::{BuildHasher as _, Hash, RandomState};
+use std::hash::{BuildHasher as _, Hash};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::{Duration, Instant};
 
+use foldhash::quality::RandomState;
 use futures::future::BoxFuture;
 use moka::Expiry;
 use moka::future::Cache as Entries;
@@ -28,7 +29,9 @@ pub struct Room<K, V: ?Sized> {
     name: &'static str,
     /// Bytes, at most.
     limit: u64,
-    entries: Entries<K, Entry<V>>,
+    ttl: Duration,
+    entries: Entries<K, Entry<V>, RandomState>,
+    random: RandomState,
     counts: Arc<Counts>,
 }
 
@@ -36,11 +39,13 @@ struct Entry<V: ?Sized> {
     value: Option<Arc<V>>,
     bytes: u64,
     since: Instant,
+    /// From when its time runs.
+    stay: Duration,
 }
 
 impl<V: ?Sized> Clone for Entry<V> {
     fn clone(&self) -> Self {
-        Self { value: self.value.clone(), bytes: self.bytes, since: self.since }
+        Self { value: self.value.clone(), bytes: self.bytes, since: self.since, stay: self.stay }
     }
 }
 
@@ -77,33 +82,27 @@ pub enum Runs {
     FromUse,
 }
 
-struct Stay {
-    own: Duration,
-    runs: Runs,
-    random: RandomState,
-}
-
-impl<K, V: ?Sized> Expiry<K, Entry<V>> for Stay {
+impl<K, V: ?Sized> Expiry<K, Entry<V>> for Runs {
     fn expire_after_create(&self, _: &K, entry: &Entry<V>, _: Instant) -> Option<Duration> {
-        Some(fresh::stay(self.own, entry.value.is_none(), self.random.hash_one(entry.since)))
+        Some(entry.stay)
     }
 
     fn expire_after_read(
         &self,
-        key: &K,
+        _: &K,
         entry: &Entry<V>,
-        at: Instant,
+        _: Instant,
         left: Option<Duration>,
         _: Instant,
     ) -> Option<Duration> {
-        match self.runs {
-            Runs::FromUse if entry.value.is_some() => self.expire_after_create(key, entry, at),
-            Runs::FromUse | Runs::FromLoad => left,
+        match self {
+            Self::FromUse if entry.value.is_some() => Some(entry.stay),
+            Self::FromUse | Self::FromLoad => left,
         }
     }
 
-    fn expire_after_update(&self, key: &K, entry: &Entry<V>, at: Instant, _: Option<Duration>) -> Option<Duration> {
-        self.expire_after_create(key, entry, at)
+    fn expire_after_update(&self, _: &K, entry: &Entry<V>, _: Instant, _: Option<Duration>) -> Option<Duration> {
+        Some(entry.stay)
     }
 }
 
@@ -129,7 +128,7 @@ where
             .weigher(|_, entry: &Entry<V>| u32::try_from(entry.bytes + ENTRY).unwrap_or(u32::MAX))
             // The default turns away what is new where the rest was asked for more often; what is made ready is wanted.
             .eviction_policy(EvictionPolicy::lru())
-            .expire_after(Stay { own: settings.ttl, runs, random: RandomState::new() })
+            .expire_after(runs)
             .support_invalidation_closures()
             .eviction_listener(move |key, entry: Entry<V>, cause| {
                 if entry.bytes.saturating_add(ENTRY) <= limit {
@@ -138,8 +137,9 @@ where
                 CACHE_EVICTIONS.add(&[name, word_of(cause)], 1);
                 CACHE_AGE.observe(&[name], entry.since.elapsed());
             })
-            .build();
-        Self { name, limit, entries, counts: Arc::default() }
+            // A lookup of a plan stands before each chunk.
+            .build_with_hasher(RandomState::default());
+        Self { name, limit, ttl: settings.ttl, entries, random: RandomState::default(), counts: Arc::default() }
     }
 
     /// What is there, else what `load` gives. Of many who ask for the same at once one loads, the others wait for it.
@@ -159,7 +159,9 @@ where
                 self.counts.errors.fetch_add(1, Ordering::Relaxed);
             })?;
             let (value, bytes) = loaded.map_or((None, 0), |(value, bytes)| (Some(value), bytes));
-            Ok(Entry { value, bytes, since: Instant::now() })
+            let since = Instant::now();
+            let stay = fresh::stay(self.ttl, value.is_none(), self.random.hash_one(since));
+            Ok(Entry { value, bytes, since, stay })
         };
         Ok(self.entries.try_get_with_by_ref(key, load).await?.value)
     }

@@ -7,6 +7,7 @@ use super::ReferenceError;
 use super::read::{each_key, header};
 use crate::postgres::ServicePool;
 use crate::rules::{KeySetBuilder, ReferenceSet};
+use crate::telemetry::catalog::CACHE_LOOKUPS;
 use crate::telemetry::{Statement, timed};
 
 /// Whoever wants a version that is being read waits for it; other versions are served meanwhile. A set is freed with
@@ -26,7 +27,14 @@ impl ReferenceSets {
         if let Some(set) = held.upgrade() {
             return Ok(set);
         }
-        let set = Arc::new(timed(Statement::ReferenceSet, read(pool, name, version)).await?);
+        let read = timed(Statement::ReferenceSet, read(pool, name, version)).await;
+        let word = match &read {
+            Ok(_) => "hit",
+            Err(ReferenceError::NoSet { .. } | ReferenceError::NoVersion { .. }) => "miss",
+            Err(_) => "error",
+        };
+        CACHE_LOOKUPS.add(&["references", "postgres", word], 1);
+        let set = Arc::new(read?);
         *held = Arc::downgrade(&set);
         Ok(set)
     }

@@ -97,3 +97,45 @@ fn lag(page: &Page) -> f64 {
     let of_partition = |line: &&str| line.starts_with("fabric_lag_messages{");
     page.text.lines().filter(of_partition).filter_map(|line| line.rsplit_once(' ')?.1.parse::<f64>().ok()).sum()
 }
+
+#[tokio::test]
+async fn what_caches_did_and_hold_is_told_by_cache_and_level() {
+    let mut installation = Installation::new().await;
+    installation.set("FABRIC_CACHE_REFERENCES_TTL", "1s");
+    installation.set("FABRIC_REDIS_URL", &std::env::var("FABRIC_REDIS_URL").unwrap());
+    let set = installation.write("countries.csv", "code\nCH\nFR\n");
+    installation.succeed(&["references", "load", "countries", &set]);
+    let example = concat!(env!("CARGO_MANIFEST_DIR"), "/examples/card-transactions.yaml");
+    let rule = "rules:\n  - { name: known-country, fields: [country], reference: countries }\n";
+    let feed = installation.write("cards.yaml", std::fs::read_to_string(example).unwrap() + rule);
+    installation.succeed(&["feeds", "apply", &feed]);
+    let validator = installation.validator();
+    let asked = address(&validator).await;
+    // It makes the plan ready; then nobody asks for it.
+    let page = page_where(&asked, |page| {
+        let over = [
+            r#"fabric_cache_evictions_total{cache="references",cause="expired"} 1"#,
+            r#"fabric_cache_evictions_total{cache="plans",cause="replaced"} 1"#,
+            r#"fabric_cache_entries{cache="plans"} 0"#,
+        ];
+        over.iter().all(|line| page.text.contains(line))
+    })
+    .await;
+    promtool(&page);
+    for (series, expected) in [
+        (r#"fabric_cache_lookups_total{cache="references",level="process",outcome="miss"}"#, 1.0),
+        (r#"fabric_cache_lookups_total{cache="references",level="postgres",outcome="hit"}"#, 1.0),
+        (r#"fabric_cache_lookups_total{cache="feeds",level="postgres",outcome="hit"}"#, 1.0),
+        (r#"fabric_cache_load_seconds_count{cache="references"}"#, 1.0),
+        (r#"fabric_cache_load_seconds_count{cache="plans"}"#, 1.0),
+        (r#"fabric_cache_age_seconds_count{cache="references"}"#, 1.0),
+        (r#"fabric_cache_entries{cache="references"}"#, 0.0),
+        (r#"fabric_cache_bytes{cache="references"}"#, 0.0),
+        (r#"fabric_cache_entries{cache="feeds"}"#, 1.0),
+    ] {
+        assert!((page.figure(series) - expected).abs() < 0.5, "{series}\n{}", page.text);
+    }
+    assert!(page.figure(r#"fabric_cache_bytes{cache="feeds"}"#) > 1_000.0);
+    assert!(page.text.contains(r#"fabric_cache_lookups_total{cache="feeds",level="redis",outcome="#));
+    validator.terminate();
+}
