@@ -10,7 +10,16 @@ use crate::rules::{PlanFault, SetFile, Sets};
 
 fn field(name: &str, kind: FieldType, constraints: Vec<Constraint>) -> Field {
     let name = name.to_owned();
-    Field { name, description: None, pii: false, kind, required: false, constraints, severity: Severity::Error }
+    Field {
+        name,
+        description: None,
+        pii: false,
+        kind,
+        pointer: None,
+        required: false,
+        constraints,
+        severity: Severity::Error,
+    }
 }
 
 fn bound(scaled: i128, text: &str) -> Bound {
@@ -38,6 +47,7 @@ fn feed() -> Feed {
             header: false,
             missing_values: vec![String::new(), "NULL".to_owned()],
         }),
+        stream: None,
         fields: vec![key, field("amount", money, limits), currency, field("at", local, vec![])],
         primary_key: vec![],
         unique_keys: vec![],
@@ -56,7 +66,7 @@ fn compiled(feed: &Feed) -> Plan {
 /// The values of one record and what it broke, by name.
 fn judged<'c>(plan: &Plan, cells: &[&'c [u8]]) -> (Vec<Value<'c>>, Vec<String>) {
     let (mut values, mut broken) = (Vec::new(), Vec::new());
-    let both = (|column: usize| cells[column], |column: usize| std::str::from_utf8(cells[column]).ok());
+    let both = (|column: usize| Some(cells[column]), |column: usize| std::str::from_utf8(cells[column]).ok());
     plan.judge_cells(both, &[0, 1, 2, 3], Nuls::Somewhere, &mut values, &mut broken);
     assert!(broken.is_sorted(), "in the order of the plan's rules");
     (values, broken.iter().map(|rule| plan.rule(*rule).name.clone()).collect())
