@@ -16,6 +16,7 @@ mod outages;
 mod proxy;
 mod resuming;
 mod steward;
+mod streams;
 mod targets;
 mod tidy;
 mod top;
