@@ -21,7 +21,8 @@ use tracing::{debug, error, info, warn};
 use super::gathering::Gathering;
 use super::known::{Stream, Streams};
 use super::opening::Opener;
-use super::partition::{Closed, Partition, Standing};
+use super::partition::{Begun, Closed, Partition, Standing};
+use crate::feed::BatchLimits;
 use crate::kafka;
 use crate::retry::Waits;
 use crate::settings::Settings;
@@ -206,16 +207,20 @@ impl<'i> Member<'i> {
         let mut added = vec![];
         for (topic, number) in partitions {
             list.add_partition_offset(topic, *number, Offset::End)?;
-            // Of a topic that is no stream's any more nothing is held: the next rebalance takes it away.
-            if let Some(stream) = streams.iter().find(|stream| stream.topic == *topic) {
-                added.push(self.hold(stream, *number)?);
+            let stream = streams.iter().find(|stream| stream.topic == *topic);
+            // A topic that is no stream's any more goes with the next rebalance; until then its queue is left alone.
+            let gone = || Arc::new(Stream::new(String::new(), topic.clone(), BatchLimits::default()));
+            let held = self.hold(&stream.map_or_else(gone, Arc::clone), *number)?;
+            if stream.is_none() {
+                held.partition.end();
             }
+            added.push(held);
         }
         self.consumer.incremental_assign(&list)?;
         if !partitions.is_empty() {
             info!(partitions = listed(partitions), "stream partitions assigned");
         }
-        for held in &added {
+        for held in added.iter().filter(|held| !held.partition.is_over()) {
             self.intake.opener.watches(&held.partition);
             self.intake.runtime.spawn(Arc::clone(&self.intake.opener).open(Arc::clone(&held.partition)));
         }
@@ -312,11 +317,11 @@ impl<'i> Member<'i> {
             }
             let Some(share) = held.share.take() else { continue };
             match held.partition.begin() {
-                Some((expected, topic_id)) => {
+                Some(Begun { expected, topic_id, epoch }) => {
                     let partition = Arc::clone(&held.partition);
                     let messages = held.gathering.take();
                     // The receiver is gone only when the process ends.
-                    let _ = self.intake.deliver.send(Closed { partition, expected, topic_id, messages, share });
+                    let _ = self.intake.deliver.send(Closed { partition, expected, topic_id, epoch, messages, share });
                 }
                 // One is in flight: this one waits.
                 None => held.share = Some(share),

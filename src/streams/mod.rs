@@ -22,6 +22,7 @@ mod partition;
 mod plans;
 mod positions;
 mod query;
+mod rejects;
 mod works;
 
 use std::sync::Arc;
@@ -43,6 +44,7 @@ use crate::validate::{Pool, ValidateError};
 
 pub use change::{ChangeError, Moved, Seek, accept_gap, pause, resume, seek};
 pub use query::{PartitionSummary, StreamSummary, list, show};
+pub use rejects::{StreamReject, rejects};
 
 use consumer::Intake;
 use known::Streams;

@@ -1,5 +1,6 @@
 //! Finds out where a partition begins: at Postgres' position, if its log still has that; whatever Kafka has committed.
 
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::{Arc, Mutex, PoisonError, Weak};
 use std::time::Duration;
 
@@ -29,6 +30,8 @@ pub struct Opener {
 /// The log of a partition.
 struct Log {
     topic_id: String,
+    /// Of the topic.
+    partitions: i32,
     low: i64,
     high: i64,
 }
@@ -93,6 +96,10 @@ impl Opener {
         }
         let Some(reason) = gap(topic, number, &position, &log) else { return Ok(Look::Begin(position)) };
         let gap = (log.low, log.topic_id.as_str());
+        if position.topic_id != log.topic_id {
+            let vanished = positions::put_vanished(&mut *connection, (feed, topic), &log.topic_id, log.partitions);
+            vanished.await.map_err(in_words)?;
+        }
         let put = positions::put_gap(&mut *connection, place, &position, gap, &reason).await.map_err(in_words)?;
         if put {
             error!(%partition, "{reason}");
@@ -107,47 +114,74 @@ impl Opener {
             let ask = || {
                 let Some(topic_id) = kafka::topic_id(&client, &topic, kafka::ANSWER_TIMEOUT)? else { return Ok(None) };
                 let count = kafka::partition_count(client.client(), &topic, kafka::ANSWER_TIMEOUT)?;
-                if count.is_none_or(|count| partition >= count) {
-                    return Ok(None);
-                }
+                let Some(partitions) = count.filter(|count| partition < *count) else { return Ok(None) };
                 let (low, high) = client.fetch_watermarks(&topic, partition, kafka::ANSWER_TIMEOUT)?;
-                Ok(Some(Log { topic_id, low, high }))
+                Ok(Some(Log { topic_id, partitions, low, high }))
             };
             ask().map_err(|error: KafkaError| kafka::describe(&error, &kafka))
         });
         asked.await.map_err(|error| error.to_string())?
     }
 
-    /// Opens partitions anew whose positions were moved by somebody else: a seek, a gap that was accepted, a pause.
+    /// Opens partitions anew whose positions were moved by somebody else (a seek, a gap that was accepted, a pause), or
+    /// whose topic was made anew.
     pub async fn watch(self: Arc<Self>) {
         loop {
             tokio::time::sleep(LOOK_INTERVAL).await;
-            let resting = self.resting();
-            if resting.is_empty() {
-                continue;
+            self.watch_positions().await;
+            self.watch_topics().await;
+        }
+    }
+
+    async fn watch_positions(self: &Arc<Self>) {
+        let resting = self.resting();
+        if resting.is_empty() {
+            return;
+        }
+        let at: Vec<_> = resting
+            .iter()
+            .map(|(partition, at)| {
+                let stream = &partition.stream;
+                (stream.feed.clone(), stream.topic.clone(), partition.number, *at)
+            })
+            .collect();
+        // Whoever loads says what is wrong with Postgres.
+        let Ok(moved) = positions::moved(&self.pool, &at).await else { return };
+        for (partition, at) in resting {
+            let is_it =
+                |(topic, number): &(String, i32)| *topic == partition.stream.topic && *number == partition.number;
+            if moved.iter().any(is_it) && partition.reopen_at_rest(at) {
+                tokio::spawn(Arc::clone(self).open(partition));
             }
-            let at: Vec<_> = resting
-                .iter()
-                .map(|(partition, at)| {
-                    let stream = &partition.stream;
-                    (stream.feed.clone(), stream.topic.clone(), partition.number, *at)
-                })
-                .collect();
-            let Ok(moved) = positions::moved(&self.pool, &at).await else { continue };
-            for (partition, at) in resting {
-                let is_it =
-                    |(topic, number): &(String, i32)| *topic == partition.stream.topic && *number == partition.number;
-                if moved.iter().any(is_it) && partition.reopen_at_rest(at) {
-                    tokio::spawn(Arc::clone(&self).open(partition));
-                }
+        }
+    }
+
+    async fn watch_topics(self: &Arc<Self>) {
+        let open: Vec<_> = self.held().into_iter().filter_map(|held| Some((held.open_topic_id()?, held))).collect();
+        let topics: BTreeSet<String> = open.iter().map(|(_, partition)| partition.stream.topic.clone()).collect();
+        if topics.is_empty() {
+            return;
+        }
+        let client = Arc::clone(&self.client);
+        let asked = tokio::task::spawn_blocking(move || {
+            let id_of = |topic: String| Some((kafka::topic_id(&client, &topic, kafka::ANSWER_TIMEOUT).ok()??, topic));
+            topics.into_iter().filter_map(id_of).map(|(id, topic)| (topic, id)).collect::<BTreeMap<_, _>>()
+        });
+        let Ok(ids) = asked.await else { return };
+        for (topic_id, partition) in open {
+            let now = ids.get(&partition.stream.topic);
+            if now.is_some_and(|now| **now != *topic_id) && partition.reopen() {
+                tokio::spawn(Arc::clone(self).open(partition));
             }
         }
     }
 
     fn resting(&self) -> Vec<(Arc<Partition>, i64)> {
-        let held = self.held.lock().unwrap_or_else(PoisonError::into_inner);
-        let alive = held.iter().filter_map(Weak::upgrade);
-        alive.filter_map(|partition| partition.rests_at().map(|at| (partition, at))).collect()
+        self.held().into_iter().filter_map(|partition| partition.rests_at().map(|at| (partition, at))).collect()
+    }
+
+    fn held(&self) -> Vec<Arc<Partition>> {
+        self.held.lock().unwrap_or_else(PoisonError::into_inner).iter().filter_map(Weak::upgrade).collect()
     }
 }
 
@@ -183,7 +217,7 @@ mod tests {
     #[test]
     fn a_gap_is_a_position_outside_the_log_or_of_another_topic() {
         let position = |next_offset| Position { topic_id: "A".into(), next_offset, gap: false, paused: false };
-        let log = |id: &str| Log { topic_id: id.into(), low: 10, high: 20 };
+        let log = |id: &str| Log { topic_id: id.into(), partitions: 1, low: 10, high: 20 };
         for (next, id, words) in [
             (10, "A", None),
             (20, "A", None),

@@ -1,5 +1,6 @@
 //! One partition of a record topic while it is this member's: where it stands, and whether it may be taken from.
 
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::thread::Thread;
 
@@ -18,6 +19,8 @@ pub enum Standing {
         /// Where the next batch begins.
         next: i64,
         topic_id: Arc<str>,
+        /// How often it had been opened before: what was in flight then moves nothing now.
+        epoch: u64,
         in_flight: bool,
     },
     /// Revoked, lost, or the process ends.
@@ -29,6 +32,7 @@ pub struct Partition {
     pub stream: Arc<Stream>,
     pub number: i32,
     standing: Mutex<Standing>,
+    opened: AtomicU64,
     poller: Thread,
 }
 
@@ -39,14 +43,23 @@ pub struct Closed {
     /// From there on the partition is not loaded.
     pub expected: i64,
     pub topic_id: Arc<str>,
+    pub epoch: u64,
     pub messages: Messages,
     /// Of the process's memory.
     pub share: Share,
 }
 
+/// Where a batch begins.
+#[derive(Debug)]
+pub struct Begun {
+    pub expected: i64,
+    pub topic_id: Arc<str>,
+    pub epoch: u64,
+}
+
 impl Partition {
     pub fn new(stream: Arc<Stream>, number: i32, poller: Thread) -> Arc<Self> {
-        Arc::new(Self { stream, number, standing: Mutex::new(Standing::Opening), poller })
+        Arc::new(Self { stream, number, standing: Mutex::new(Standing::Opening), opened: AtomicU64::new(0), poller })
     }
 
     pub fn standing(&self) -> Standing {
@@ -71,37 +84,46 @@ impl Partition {
     pub fn open(&self) {
         let mut standing = self.lock();
         if let Standing::Placed { next, topic_id } = &*standing {
-            *standing = Standing::Open { next: *next, topic_id: Arc::clone(topic_id), in_flight: false };
+            let epoch = self.opened.fetch_add(1, Ordering::Relaxed);
+            *standing = Standing::Open { next: *next, topic_id: Arc::clone(topic_id), epoch, in_flight: false };
         }
     }
 
     /// Takes the way for a batch; `None`: it may not be loaded now.
-    pub fn begin(&self) -> Option<(i64, Arc<str>)> {
+    pub fn begin(&self) -> Option<Begun> {
         match &mut *self.lock() {
-            Standing::Open { next, topic_id, in_flight } if !*in_flight => {
+            Standing::Open { next, topic_id, epoch, in_flight } if !*in_flight => {
                 *in_flight = true;
-                Some((*next, Arc::clone(topic_id)))
+                Some(Begun { expected: *next, topic_id: Arc::clone(topic_id), epoch: *epoch })
             }
             _ => None,
         }
     }
 
-    /// Its batch is in Postgres.
-    pub fn loaded(&self, up_to: i64) {
-        if let Standing::Open { next, in_flight, .. } = &mut *self.lock() {
+    /// The batch that was begun in this epoch is in Postgres.
+    pub fn loaded(&self, of_epoch: u64, up_to: i64) {
+        if let Standing::Open { next, epoch, in_flight, .. } = &mut *self.lock()
+            && *epoch == of_epoch
+        {
             (*next, *in_flight) = (up_to, false);
         }
         self.poller.unpark();
     }
 
-    /// Postgres has another position, or nothing may be loaded: it is opened anew. Answers whether it is this member's still.
+    /// It cannot go on where it stands: it is to be opened anew. Answers whether the caller has to see to that.
     pub fn reopen(&self) -> bool {
         let mut standing = self.lock();
-        if *standing == Standing::Over {
-            return false;
+        let open = matches!(&*standing, Standing::Open { .. });
+        if open {
+            *standing = Standing::Opening;
         }
-        *standing = Standing::Opening;
-        true
+        open
+    }
+
+    /// As [`Self::reopen`], for a batch that was begun in this epoch.
+    pub fn reopen_of(&self, of_epoch: u64) -> bool {
+        let is_it = matches!(&*self.lock(), Standing::Open { epoch, .. } if *epoch == of_epoch);
+        is_it && self.reopen()
     }
 
     /// As [`Self::reopen`], unless it has moved since it stood at `next` with nothing in flight.
@@ -116,6 +138,14 @@ impl Partition {
 
     pub fn end(&self) {
         *self.lock() = Standing::Over;
+    }
+
+    /// The topic's id, as long as it is open.
+    pub fn open_topic_id(&self) -> Option<Arc<str>> {
+        match &*self.lock() {
+            Standing::Open { topic_id, .. } => Some(Arc::clone(topic_id)),
+            _ => None,
+        }
     }
 
     /// Where it stands with nothing in flight.
@@ -135,5 +165,52 @@ impl Partition {
 impl std::fmt::Display for Partition {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         write!(f, "stream {} ({} partition {})", self.stream.feed, self.stream.topic, self.number)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::feed::BatchLimits;
+
+    fn opened(at: i64) -> Arc<Partition> {
+        let stream = Arc::new(Stream::new("f".into(), "t".into(), BatchLimits::default()));
+        let partition = Partition::new(stream, 0, std::thread::current());
+        open_again(&partition, at);
+        partition
+    }
+
+    fn open_again(partition: &Partition, at: i64) {
+        partition.place(at, "id".into());
+        partition.open();
+    }
+
+    #[test]
+    fn one_batch_is_in_flight_and_the_next_begins_where_it_ended() {
+        let partition = opened(5);
+        let begun = partition.begin().unwrap();
+        assert!(begun.expected == 5 && partition.begin().is_none() && partition.rests_at().is_none());
+        partition.loaded(begun.epoch, 9);
+        assert_eq!(partition.begin().map(|begun| begun.expected), Some(9));
+    }
+
+    #[test]
+    fn a_batch_of_before_it_was_opened_anew_moves_nothing() {
+        let partition = opened(5);
+        let before = partition.begin().unwrap();
+        assert!(partition.reopen());
+        open_again(&partition, 5);
+        partition.loaded(before.epoch, 9);
+        assert!(!partition.reopen_of(before.epoch));
+        assert_eq!(partition.rests_at(), Some(5));
+    }
+
+    #[test]
+    fn what_is_over_is_opened_no_more() {
+        let partition = opened(5);
+        partition.end();
+        assert!(!partition.reopen());
+        open_again(&partition, 7);
+        assert!(partition.is_over());
     }
 }

@@ -9,9 +9,11 @@ use crate::rules::sets_of;
 
 pub struct Plans {
     cache: Arc<Cache>,
-    /// Of each feed: a version, and the sets that its rules look up.
-    sets: Mutex<HashMap<String, (i32, Arc<[String]>)>>,
+    sets: Mutex<HashMap<String, SetsOf>>,
 }
+
+/// A feed's version, and the sets that its rules look up.
+type SetsOf = (i32, Arc<[String]>);
 
 /// Why a batch cannot be judged now.
 #[derive(Debug, thiserror::Error)]

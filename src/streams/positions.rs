@@ -67,6 +67,29 @@ pub async fn put_gap(
     Ok(put.rows_affected() > 0)
 }
 
+/// Puts down that a topic was made anew with fewer partitions: what was not loaded of the others is gone.
+pub async fn put_vanished(
+    executor: impl PgExecutor<'_>,
+    (feed, topic): (&str, &str),
+    topic_id: &str,
+    partitions: i32,
+) -> Result<(), sqlx::Error> {
+    sqlx::query(
+        "update fabric.stream_positions
+            set state = 'gap', gap_to = 0, gap_topic_id = $3,
+                reason = format('topic %s was made anew without partition %s, which was loaded up to offset %s: what came '
+                                'after that is gone', topic, partition, next_offset)
+          where feed = $1 and topic = $2 and topic_id <> $3 and partition >= $4 and state <> 'gap'",
+    )
+    .bind(feed)
+    .bind(topic)
+    .bind(topic_id)
+    .bind(partitions)
+    .execute(executor)
+    .await?;
+    Ok(())
+}
+
 /// Whether each of these partitions is to be opened anew: it stands elsewhere than in Postgres, has a gap, or its stream
 /// is paused. `at`: feed, topic, partition, where it stands here.
 pub async fn moved(pool: &PgPool, at: &[(String, String, i32, i64)]) -> Result<Vec<(String, i32)>, sqlx::Error> {

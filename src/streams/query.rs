@@ -156,7 +156,15 @@ impl PartitionRow {
 fn ask(settings: &KafkaSettings, streams: &mut [StreamSummary]) {
     let Ok(client) = kafka::inquirer(settings) else { return };
     for stream in streams {
-        let Ok(Some(count)) = kafka::partition_count(client.client(), &stream.topic, PATIENCE) else { continue };
+        let count = match kafka::partition_count(client.client(), &stream.topic, PATIENCE) {
+            Ok(Some(count)) => count,
+            Ok(None) => {
+                let absent = format!("topic {} is not there: it waits for it", stream.topic);
+                stream.reason.get_or_insert(absent);
+                continue;
+            }
+            Err(_) => return,
+        };
         let mut waiting = 0;
         for number in 0..count {
             let Ok((low, high)) = client.fetch_watermarks(&stream.topic, number, PATIENCE) else { return };

@@ -35,7 +35,7 @@ impl Works {
     /// Takes a batch to its end; gives it up once its partition is another's.
     pub async fn handle(&self, closed: Closed) {
         let _in_flight = self.tally.begin();
-        let Closed { partition, expected, topic_id, messages, share } = closed;
+        let Closed { partition, expected, topic_id, epoch, messages, share } = closed;
         let mut waits = Waits::new(Duration::from_millis(100), Duration::from_secs(5));
         let bytes = messages.payload().len() as u64;
         let (topic, number) = (Arc::from(partition.stream.topic.as_str()), partition.number);
@@ -60,15 +60,13 @@ impl Works {
             match self.tally.timed(Stage::Load, loading).await {
                 Some(Outcome::Loaded { loaded, rejected }) => {
                     self.tally.count(loaded + rejected, bytes);
-                    partition.loaded(judged.next());
+                    partition.loaded(epoch, judged.next());
                 }
                 // Postgres has another position, or lets nothing in.
-                Some(_) => {
-                    if partition.reopen() {
-                        tokio::spawn(Arc::clone(&self.opener).open(Arc::clone(&partition)));
-                    }
+                Some(_) if partition.reopen_of(epoch) => {
+                    tokio::spawn(Arc::clone(&self.opener).open(Arc::clone(&partition)));
                 }
-                None => {}
+                Some(_) | None => {}
             }
         }
     }

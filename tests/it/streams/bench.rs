@@ -5,7 +5,8 @@ use std::collections::HashMap;
 use std::time::{Duration, Instant};
 
 use rdkafka::admin::{AdminOptions, NewPartitions, NewTopic, TopicReplication};
-use rdkafka::producer::{FutureProducer, FutureRecord};
+use rdkafka::error::KafkaResult;
+use rdkafka::producer::{FutureProducer, FutureRecord, Producer as _};
 use rdkafka::util::Timeout;
 use rdkafka::{ClientConfig, Offset, TopicPartitionList};
 
@@ -128,6 +129,23 @@ impl Bench {
     pub async fn send_to(&self, topic: &str, value: &[u8]) {
         let record = FutureRecord::to(topic).key("k").payload(value);
         self.producer.send(record, Timeout::After(Duration::from_secs(30))).await.unwrap();
+    }
+
+    /// Sends messages in a transaction of a producer's, which `end` commits or takes back.
+    pub async fn transaction(&self, values: &[&[u8]], end: impl FnOnce(&FutureProducer) -> KafkaResult<()>) {
+        let producer: FutureProducer = ClientConfig::new()
+            .set("bootstrap.servers", brokers())
+            .set("transactional.id", &self.topic)
+            .create()
+            .unwrap();
+        let patience = Duration::from_secs(30);
+        producer.init_transactions(patience).unwrap();
+        producer.begin_transaction().unwrap();
+        for value in values {
+            let record = FutureRecord::to(&self.topic).key("k").payload(*value);
+            producer.send(record, Timeout::After(patience)).await.unwrap();
+        }
+        end(&producer).unwrap();
     }
 
     /// From here on one that knows the topic as it is now.

@@ -128,11 +128,44 @@ async fn a_topic_made_anew_is_told_from_the_one_before_though_it_has_as_many_rec
 }
 
 #[tokio::test]
+async fn a_topic_made_anew_under_a_running_stream_is_noticed() {
+    let mut bench = Bench::new(1).await;
+    let _validator = bench.installation.validator();
+    bench.produce(0, 100).await;
+    bench.account().await;
+    bench.delete_topic().await;
+    bench.make_topic_again(1).await;
+    bench.installation.until(1, GAPS).await;
+    bench.installation.succeed(&["streams", "accept-gap", "payments"]);
+    bench.produce(100, 200).await;
+    bench.account_of_two_topics().await;
+}
+
+#[tokio::test]
+async fn a_topic_made_anew_with_fewer_partitions_tells_of_each_that_is_gone() {
+    let mut bench = Bench::new(3).await;
+    let validator = bench.installation.validator();
+    bench.produce(0, 300).await;
+    bench.account().await;
+    validator.terminate();
+    bench.delete_topic().await;
+    bench.make_topic_again(1).await;
+    bench.produce(300, 50).await;
+
+    let _validator = bench.installation.validator();
+    bench.installation.until(3, GAPS).await;
+    let without = "select count(*) from fabric.stream_positions where reason like '%made anew without partition%'";
+    assert_eq!(bench.installation.database.number(without).await, 2);
+    bench.installation.succeed(&["streams", "accept-gap", "payments"]);
+    bench.account_of_two_topics().await;
+}
+
+#[tokio::test]
 async fn a_topic_that_is_not_there_yet_is_waited_for() {
     let mut bench = Bench::without_topic().await;
     let validator = bench.installation.validator();
     let listed = bench.installation.succeed(&["streams", "list"]);
-    assert!(listed.contains("payments v1"), "{listed}");
+    assert!(listed.contains("payments v1") && listed.contains("is not there: it waits for it"), "{listed}");
     validator.until_says("joining the group", Duration::from_secs(20)).await;
     bench.make_topic(2).await;
     bench.produce(0, 500).await;

@@ -2,6 +2,7 @@
 
 mod change;
 mod describe;
+mod rejects;
 mod shown;
 
 use clap::Subcommand;
@@ -9,7 +10,7 @@ use clap::Subcommand;
 use crate::exit::{Exit, Refused};
 use crate::globals::Globals;
 
-/// Streams: list them, show one, pause, resume, seek, accept a gap
+/// Streams: list them, show one and its rejects, pause, resume, seek, accept a gap
 #[derive(Debug, clap::Args)]
 #[command(after_help = "Example:\n  fabric streams show payments")]
 pub struct Args {
@@ -22,6 +23,7 @@ enum What {
     List(shown::ListArgs),
     Show(shown::ShowArgs),
     Describe(describe::Args),
+    Rejects(rejects::Args),
     Pause(change::PauseArgs),
     Resume(change::ResumeArgs),
     Seek(change::SeekArgs),
@@ -33,6 +35,7 @@ pub fn run(globals: &Globals, args: Args) -> anyhow::Result<Exit> {
         What::List(args) => shown::list(globals, args),
         What::Show(args) => shown::show(globals, args),
         What::Describe(args) => describe::run(globals, args),
+        What::Rejects(args) => rejects::run(globals, args),
         What::Pause(args) => change::pause(globals, args),
         What::Resume(args) => change::resume(globals, args),
         What::Seek(args) => change::seek(globals, args),
