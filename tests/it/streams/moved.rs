@@ -66,7 +66,9 @@ async fn offsets_that_an_operator_sets_back_to_zero_change_nothing() {
         .create()
         .unwrap();
     let mut offsets = TopicPartitionList::new();
-    (0..2).for_each(|number| drop(offsets.add_partition(&bench.topic, number)));
+    for number in 0..2 {
+        offsets.add_partition(&bench.topic, number);
+    }
     let committed = group.committed_offsets(offsets.clone(), Duration::from_secs(10)).unwrap();
     let sum: i64 = committed.elements().iter().map(|element| element.offset().to_raw().unwrap()).sum();
     assert_eq!(sum, ROUND as i64, "the group's offsets say what is loaded, for those who look at lag");
