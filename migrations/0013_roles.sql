@@ -33,7 +33,7 @@ begin
             execute format('revoke insert, update, delete on %s, fabric.feeds, fabric.templates, fabric.reference_sets,
                             fabric.migrations, fabric.schemas from %I', history, each_role);
             execute format('grant insert on fabric.audit_log to %I', each_role);
-            execute format('grant execute on function fabric.make_rejects_partition(date) to %I', each_role);
+            execute format('grant execute on function fabric.make_rejects_partition(text, date) to %I', each_role);
         when 'fabric_analyst' then
             execute format('grant insert on fabric.audit_log, fabric.feed_versions, fabric.template_versions,
                             fabric.reference_versions, fabric.reference_keys, fabric.outbox to %I', each_role);
@@ -51,6 +51,7 @@ begin
                            each_role);
             execute format('grant update on fabric.jobs to %I', each_role);
             execute format('grant update, delete on fabric.owed_chunks to %I', each_role);
+            execute format('grant update on fabric.streams, fabric.stream_positions to %I', each_role);
         else
             null;
         end case;
@@ -63,16 +64,19 @@ end
 $$;
 revoke execute on function fabric.grant_roles() from public;
 
--- The partition of the month in which `a_day` lies: only the owner of a table may add one, and the steward is not.
--- Making it takes the rejects from every loader for an instant: none is made to wait for it.
-create function fabric.make_rejects_partition(a_day date) returns void language plpgsql
+-- The partition of the month in which `a_day` lies, of what files or streams rejected: only the owner of a table may add
+-- one, and the steward is not. Making it takes the rejects from every loader for an instant: none is made to wait for it.
+create function fabric.make_rejects_partition(rejects text, a_day date) returns void language plpgsql
     security definer set search_path = fabric, pg_temp set lock_timeout = '300ms' as $$
 declare
     first_day constant date := date_trunc('month', a_day)::date;
 begin
-    execute format('create table if not exists fabric.%I partition of fabric.rejects for values from (%L) to (%L)',
-                   to_char(first_day, '"rejects_y"YYYY"m"MM'),
+    if rejects not in ('rejects', 'stream_rejects') then
+        raise exception 'fabric.% holds no rejects', rejects using errcode = 'undefined_table';
+    end if;
+    execute format('create table if not exists fabric.%I partition of fabric.%I for values from (%L) to (%L)',
+                   rejects || to_char(first_day, '"_y"YYYY"m"MM'), rejects,
                    first_day::timestamp at time zone 'UTC', (first_day + interval '1 month') at time zone 'UTC');
 end
 $$;
-revoke execute on function fabric.make_rejects_partition(date) from public;
+revoke execute on function fabric.make_rejects_partition(text, date) from public;

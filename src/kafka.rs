@@ -3,6 +3,7 @@
 mod passage;
 mod producer;
 mod standing;
+mod topic_id;
 
 use std::io;
 use std::net::{TcpStream, ToSocketAddrs};
@@ -21,6 +22,7 @@ use crate::settings::KafkaSettings;
 pub use passage::{Loss, Passage};
 pub use producer::{Producer, Served};
 pub use standing::{Onlooker, Standing};
+pub use topic_id::topic_id;
 
 /// The largest message that any client of ours produces: a lane's largest with the headers of a dead letter.
 pub const MESSAGE_BYTES: usize = 5 << 20;

@@ -18,6 +18,7 @@
 //! | [`ingest`] | files | chunk messages on a lane |
 //! | [`validate`] | chunk messages | judged chunks, handed to a loader |
 //! | [`load`] | a judged chunk | one Postgres transaction |
+//! | [`streams`] | messages of record topics | batches in Postgres, fenced by positions |
 //! | [`config`] | what users edit | immutable versions in Postgres, known and cached in every process |
 //! | [`jobs`] | what people ask of a job | state in Postgres |
 //! | [`steward`] | ledger rows | job states, events |
@@ -64,6 +65,8 @@ pub mod retry;
 pub mod shutdown;
 #[cfg(feature = "server")]
 pub mod steward;
+#[cfg(feature = "server")]
+pub mod streams;
 #[cfg(feature = "server")]
 pub mod telemetry;
 #[cfg(feature = "server")]

@@ -6,7 +6,6 @@ use std::hint::black_box;
 use bytes::Bytes;
 use fabric::chunk::{Chunk, Cutter, Envelope, JobId, Limits, Token};
 use fabric::copy::{KeepSource, RejectEncoder, RowEncoder};
-use fabric::feed::Layout;
 use fabric::record::{Columns, Reader};
 use fabric::rules::{Plan, Scratch, Sets, Value};
 
@@ -107,7 +106,7 @@ fn avro_in(input: Input) -> Box<dyn FnMut()> {
 /// Every cell of every record is looked up.
 fn parse(input: Input) -> Box<dyn FnMut()> {
     let chunks = chunks(&input);
-    let Layout::Delimited(layout) = input.feed.layout;
+    let layout = input.feed.layout.delimited().expect("the feed's records are text").clone();
     let width = input.feed.fields.len();
     Box::new(move || {
         for chunk in &chunks {

@@ -9,7 +9,7 @@ use crossbeam_channel::{Receiver, Sender, bounded};
 use super::CheckError;
 use super::fold::{Fold, Next};
 use crate::chunk::{Chunk, CutTotals, Cutter, Limits};
-use crate::feed::{Feed, Layout};
+use crate::feed::Feed;
 use crate::record::{Columns, HeaderFault};
 use crate::rules::{Plan, Scratch, Verdict};
 
@@ -194,8 +194,7 @@ impl<'f> Cutting<'f> {
     }
 
     fn ended(self, halt: Halt, bytes: u64) -> Cut {
-        let Layout::Delimited(layout) = &self.feed.layout;
-        let headers = u64::from(layout.header);
+        let headers = u64::from(self.feed.layout.delimited().is_some_and(|layout| layout.header));
         let unknown_columns = self.unknown_columns();
         match halt {
             Halt::Header(fault) => {

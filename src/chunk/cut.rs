@@ -114,13 +114,18 @@ enum Judged {
 
 impl Cutter {
     pub fn new(layout: &Layout, limits: Limits) -> Self {
-        let Layout::Delimited(delimited) = layout;
         let record_bytes = limits.record_bytes.max(SHORTEST);
         Self {
-            scan: Scan::new(delimited),
+            scan: Scan::new(layout.delimited()),
             chunk_bytes: limits.chunk_bytes.clamp(SHORTEST, record_bytes),
             record_bytes,
-            stage: Stage::Start { header: if delimited.header { NextRecord::Header } else { NextRecord::Data } },
+            stage: Stage::Start {
+                header: if layout.delimited().is_some_and(|delimited| delimited.header) {
+                    NextRecord::Header
+                } else {
+                    NextRecord::Data
+                },
+            },
             window: BOM.len() - 1,
             buffer: Vec::new(),
             begin: 0,

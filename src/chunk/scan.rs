@@ -40,8 +40,12 @@ pub(super) struct Run {
 }
 
 impl Scan {
-    pub(super) fn new(layout: &Delimited) -> Self {
-        Self { delimiter: layout.delimiter, quote: layout.quote }
+    /// `None`: every record is a line, whatever stands in it.
+    pub(super) fn new(layout: Option<&Delimited>) -> Self {
+        layout.map_or(Self { delimiter: LF, quote: None }, |layout| Self {
+            delimiter: layout.delimiter,
+            quote: layout.quote,
+        })
     }
 
     /// Looks for the end of the first record in `text[..window]`. The byte after the window, where there is one, tells

@@ -120,6 +120,7 @@ pub(super) async fn apply_resolved(
         resolved: resolved.text.as_deref(),
         pins: serde_json::json!(resolved.pins),
         approval: resolved.feed.approval == Some(Approval::Required),
+        stream_topic: resolved.feed.stream.as_ref().map(|stream| stream.topic.as_str()),
         based_on: pointer.as_ref().map(|pointer| pointer.active_version),
         message: edit.message,
     };

@@ -48,8 +48,15 @@ pub enum ConfigError {
         "with template {template} as it would be, feeds that extend it are at fault; nothing was applied\n{faults}"
     )]
     Propagation { template: String, faults: String },
+    #[error(
+        "feed {name} is a stream: its records come by topic {topic}, not in files. `fabric streams describe {name}` says how"
+    )]
+    NoFiles { name: String, topic: String },
+    /// In people's words: a topic has one stream.
+    #[error("{0}")]
+    TopicTaken(String),
     #[error(transparent)]
-    Postgres(#[from] sqlx::Error),
+    Postgres(sqlx::Error),
     /// As [`Postgres`](Self::Postgres), for several who asked at once.
     #[error("{0}")]
     Read(std::sync::Arc<sqlx::Error>),
@@ -61,6 +68,18 @@ pub enum ConfigError {
     /// A defect of this program.
     #[error("compiling broke down: {0}")]
     Compiler(String),
+}
+
+impl From<sqlx::Error> for ConfigError {
+    fn from(error: sqlx::Error) -> Self {
+        match &error {
+            // Of the trigger on feeds.
+            sqlx::Error::Database(said) if said.code().as_deref() == Some("FB002") => {
+                Self::TopicTaken(said.message().to_owned())
+            }
+            _ => Self::Postgres(error),
+        }
+    }
 }
 
 impl From<ReferenceError> for ConfigError {
@@ -95,6 +114,8 @@ impl ConfigError {
             | Self::Extended { .. }
             | Self::NothingBefore { .. }
             | Self::OwnApproval { .. }
+            | Self::NoFiles { .. }
+            | Self::TopicTaken(_)
             | Self::Propagation { .. }
             | Self::LooksUp { .. } => true,
             Self::Target(_) | Self::Postgres(_) | Self::Read(_) | Self::Reference(_) | Self::Compiler(_) => false,

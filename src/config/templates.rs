@@ -120,6 +120,7 @@ async fn store(
         resolved: None,
         pins: serde_json::Value::Null,
         approval: false,
+        stream_topic: None,
         based_on: pointer.as_ref().map(|pointer| pointer.active_version),
         message: edit.message,
     };

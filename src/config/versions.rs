@@ -72,6 +72,8 @@ pub(super) struct NewVersion<'v> {
     pub pins: serde_json::Value,
     /// Feeds: somebody else has to activate it.
     pub approval: bool,
+    /// Feeds: the topic of a stream.
+    pub stream_topic: Option<&'v str>,
     pub based_on: Option<i32>,
     pub message: Option<&'v str>,
 }
@@ -144,7 +146,7 @@ pub(super) async fn store(connection: &mut PgConnection, kind: Kind, new: &NewVe
     let (table, column) = table(kind);
     // What only feeds have.
     let (columns, values) = match kind {
-        Kind::Feed => (", resolved, pins, approval", ", $6, $7, $8"),
+        Kind::Feed => (", resolved, pins, approval, stream_topic", ", $6, $7, $8, $9"),
         Kind::Template | Kind::Reference => ("", ""),
     };
     let query = format!(
@@ -160,7 +162,7 @@ pub(super) async fn store(connection: &mut PgConnection, kind: Kind, new: &NewVe
         .bind(new.based_on)
         .bind(new.message);
     let insert = match kind {
-        Kind::Feed => insert.bind(new.resolved).bind(&new.pins).bind(new.approval),
+        Kind::Feed => insert.bind(new.resolved).bind(&new.pins).bind(new.approval).bind(new.stream_topic),
         Kind::Template | Kind::Reference => insert,
     };
     insert.fetch_one(connection).await

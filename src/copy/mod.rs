@@ -6,12 +6,14 @@
 //! Everything is big-endian.
 
 mod keys;
+mod lineage;
 mod numeric;
 mod reject;
 mod row;
 
 pub use keys::{KEY_COLUMNS, KeyDecoder, KeyEncoder, NotKeys};
-pub use reject::{KeepSource, REJECT_COLUMNS, RejectEncoder};
+pub use lineage::{LineageColumn, Source, lineage, record_number};
+pub use reject::{KeepSource, REJECT_COLUMNS, RejectEncoder, STREAM_REJECT_COLUMNS, StreamRejectEncoder};
 pub use row::RowEncoder;
 
 use crate::feed::{Feed, FieldType};
@@ -29,7 +31,7 @@ const NULL: [u8; 4] = (-1i32).to_be_bytes();
 /// The columns of a feed's target in the order of [`RowEncoder::row`].
 pub fn copy_columns(feed: &Feed) -> Vec<&str> {
     let fields = feed.fields.iter().map(|field| field.name.as_str());
-    ["_job_id", "_record_no"].into_iter().chain(fields).collect()
+    lineage(feed).iter().map(|column| column.name).chain(fields).collect()
 }
 
 /// The column type that [`RowEncoder`] writes for a field's type.

@@ -1,4 +1,4 @@
-//! Rejects as rows of `fabric.rejects`.
+//! Rejects as rows of `fabric.rejects`, those of streams as rows of `fabric.stream_rejects`.
 
 use std::borrow::Cow;
 
@@ -41,6 +41,38 @@ impl RejectEncoder {
                 KeepSource::Bytes => bytes(buffer, &payload[reject.start..reject.end]),
                 KeepSource::Range => buffer.extend_from_slice(&NULL),
             }
+            reasons(buffer, &reject.breaches);
+        }
+        super::finish(buffer);
+    }
+}
+
+/// The columns of `fabric.stream_rejects` that [`StreamRejectEncoder`] writes, in its order.
+pub const STREAM_REJECT_COLUMNS: [&str; 8] =
+    ["feed", "topic", "partition", "offset", "feed_version", "byte_length", "source", "reasons"];
+
+/// Encodes the rejects of a stream's batch.
+pub struct StreamRejectEncoder<'b> {
+    pub feed: &'b str,
+    pub topic: &'b str,
+    pub partition: i32,
+    pub feed_version: i32,
+}
+
+impl StreamRejectEncoder<'_> {
+    /// Fills `buffer` with one whole binary COPY of [`STREAM_REJECT_COLUMNS`]. `payload` is the batch's, into which the
+    /// rejects point; a reject's record number is its offset.
+    pub fn encode(&self, payload: &[u8], rejects: &[Reject], buffer: &mut Vec<u8>) {
+        super::begin(buffer);
+        for reject in rejects {
+            buffer.extend_from_slice(&(STREAM_REJECT_COLUMNS.len() as i16).to_be_bytes());
+            bytes(buffer, self.feed.as_bytes());
+            bytes(buffer, self.topic.as_bytes());
+            fixed::<8>(buffer, &self.partition.to_be_bytes());
+            fixed::<12>(buffer, &reject.at.record.to_be_bytes());
+            fixed::<8>(buffer, &self.feed_version.to_be_bytes());
+            fixed::<12>(buffer, &reject.length.to_be_bytes());
+            bytes(buffer, &payload[reject.start..reject.end]);
             reasons(buffer, &reject.breaches);
         }
         super::finish(buffer);

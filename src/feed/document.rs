@@ -88,6 +88,13 @@ pub(super) enum Encoding {
 }
 
 words! { Format { "delimited" => Delimited } later ["fixed-width", "json-lines"] }
+#[derive(Debug, Clone, Copy)]
+pub(super) enum StreamValue {
+    Json,
+    Delimited,
+}
+
+words! { StreamValue { "json" => Json, "delimited" => Delimited } later ["avro"] }
 words! { Encoding { "utf-8" => Utf8 } later [] }
 words! { Approval { "required" => Required } later [] }
 words! { OnEmpty { "ok" => Ok, "warn" => Warn, "fail" => Fail } later [] }
@@ -134,9 +141,11 @@ document! {
         "extends" extends: Written<Vec<Written<String>>>,
         /// `required`: somebody other than its author makes a version of the feed the active one.
         "approval" approval: Written<Approval>,
-        /// How the bytes of a file become records; needed here or in a template.
+        /// How the bytes of a file become records; needed here or in a template, but for a stream of JSON values.
         #[schemars(required)]
         "layout" layout: LayoutDocument,
+        /// Records come one by one from a Kafka topic instead of in files.
+        "stream" stream: StreamDocument,
         /// The fields of a record, in the order of the file where it has no header; needed here or in a template.
         #[schemars(required, length(min = 1))]
         "fields" fields: Written<Vec<FieldDocument>>,
@@ -179,6 +188,35 @@ document! {
 }
 
 document! {
+    /// A record topic, each of whose messages is one record.
+    StreamDocument is "stream" {
+        /// The topic's whole name.
+        #[schemars(required, extend("pattern" = "^[a-zA-Z0-9._-]{1,249}$"))]
+        "topic" topic: Written<String>,
+        /// What a message's value is: a `json` object, or one line of `delimited` text, which `layout` describes.
+        #[schemars(required)]
+        "value" value: Written<StreamValue>,
+        /// When a batch is loaded.
+        "batch" batch: BatchDocument,
+    }
+}
+
+document! {
+    /// Whichever comes first closes a batch, which is then loaded in one transaction.
+    BatchDocument is "batch" {
+        /// Records at most; default 5000.
+        #[schemars(range(min = 1, max = 100_000))]
+        "records" records: Written<u64>,
+        /// Bytes of values at most: `4MiB`, which is the default.
+        #[schemars(extend("type" = "string", "pattern" = "^[0-9]+ *(KiB|MiB)$"))]
+        "bytes" bytes: Written<Scalar>,
+        /// Time after its first record at most: `200ms`, which is the default.
+        #[schemars(extend("type" = "string", "pattern" = "^[0-9]+ *(ms|s)$"))]
+        "time" time: Written<Scalar>,
+    }
+}
+
+document! {
     /// A field: its name, its type, and what its values must obey.
     FieldDocument is "a field" {
         /// In snake_case: the column's name in the file's header and in the table.
@@ -188,6 +226,9 @@ document! {
         "description" description: Written<String>,
         /// How confidential the field is, in your own words.
         "classification" classification: Written<String>,
+        /// The way to the member of a JSON value: `/address/city` (RFC 6901); default the member of the field's name.
+        #[schemars(extend("pattern" = "^/"))]
+        "pointer" pointer: Written<String>,
         /// Whether it holds personal data; default `false`.
         "pii" pii: Written<bool>,
         /// `string`, `integer`, `decimal(p,s)`, `boolean`, `date` or `timestamp`.

@@ -8,7 +8,10 @@ pub struct Feed {
     pub name: FeedName,
     pub description: Option<String>,
     pub owner: Option<String>,
+    /// Of a file's records, or of a stream's values.
     pub layout: Layout,
+    /// `None`: its records come in files.
+    pub stream: Option<Stream>,
     /// At least one, names unique.
     pub fields: Vec<Field>,
     /// Indices into `fields`; empty where none is declared.
@@ -77,6 +80,8 @@ impl fmt::Display for ReferenceName {
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Layout {
     Delimited(Delimited),
+    /// One JSON object is one record. What a member lacks, and `null`, is no value.
+    Json,
 }
 
 impl Layout {
@@ -84,7 +89,40 @@ impl Layout {
     pub fn missing_values(&self) -> &[String] {
         match self {
             Self::Delimited(delimited) => &delimited.missing_values,
+            Self::Json => &[],
         }
+    }
+
+    /// How text becomes cells; `None` of other values.
+    pub const fn delimited(&self) -> Option<&Delimited> {
+        match self {
+            Self::Delimited(delimited) => Some(delimited),
+            Self::Json => None,
+        }
+    }
+}
+
+/// Records come from a topic, each message one of them.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Stream {
+    /// Whole: no prefix of the installation stands before it.
+    pub topic: String,
+    pub batch: BatchLimits,
+}
+
+/// Whichever comes first closes a batch: what one transaction loads.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct BatchLimits {
+    pub records: u32,
+    /// Of message values.
+    pub bytes: u64,
+    /// Since its first record was taken.
+    pub milliseconds: u64,
+}
+
+impl Default for BatchLimits {
+    fn default() -> Self {
+        Self { records: 5_000, bytes: 4 << 20, milliseconds: 200 }
     }
 }
 
@@ -109,6 +147,9 @@ pub struct Field {
     /// Holds personal data: masked where values are shown to more than the feed's owners.
     pub pii: bool,
     pub kind: FieldType,
+    /// Of JSON values: the way to its member, a JSON Pointer's tokens (RFC 6901), decoded; one at least. `None`: the
+    /// member of its own name.
+    pub pointer: Option<Vec<String>>,
     pub required: bool,
     /// Constraints in the order of their names' declaration in [`Constraint`].
     pub constraints: Vec<Constraint>,

@@ -10,6 +10,8 @@ pub fn json_schema() -> Value {
     let (mut schema, left) = open_schema();
     schema["title"] = json!("fabric feed definition");
     schema["required"] = json!(["feed"]);
+    // A stream may have no layout.
+    schema["if"] = json!({ "anyOf": [{ "required": ["extends"] }, { "required": ["stream"] }] });
     schema["else"] = json!({
         "required": ["layout", "fields"],
         "properties": {

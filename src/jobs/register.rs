@@ -153,6 +153,10 @@ struct Pinned {
 pub async fn register(pool: &PgPool, new: &NewJob, load: &LoadSettings) -> Result<Registration, RegisterError> {
     loop {
         let feed = crate::config::active_feed(pool, &new.feed).await?;
+        if let Some(stream) = &feed.feed.stream {
+            let (name, topic) = (new.feed.clone(), stream.topic.clone());
+            return Err(crate::config::ConfigError::NoFiles { name, topic }.into());
+        }
         let mut connection = pool.acquire().await?;
         crate::load::ensure_target(&mut connection, &feed.feed, load)
             .await

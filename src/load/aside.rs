@@ -2,8 +2,8 @@
 
 use sqlx::PgPool;
 
+use super::chunk::with_advice;
 use super::gate::{Aside, Standing};
-use super::loader::with_advice;
 use super::{JudgedChunk, LoadError, Outcome};
 use crate::jobs::{self, ChangeError};
 

@@ -1,112 +1,68 @@
-//! Opens a loading transaction: the jobs' locks, the chunks' ledger rows, the savepoint of the slow path; one round trip.
+//! Opens a loading transaction: what fences its pieces, then the savepoint of the slow path; one round trip.
 
-use std::collections::BTreeMap;
 use std::time::{Duration, Instant};
 
 use sqlx::{AssertSqlSafe, PgConnection, PgPool, Row as _};
 
-use super::JudgedChunk;
 use super::evict::evict_blockers;
 use super::faults::answer;
 use super::gate::Tries;
-use super::sql::{bytes_literal, literal};
-use crate::feed::Severity;
+use super::piece::Piece;
 use crate::ledger::Fence;
 use crate::settings::LoadSettings;
 
 /// How often a waiting fence looks for a frozen loader that it waits for.
 const LOOK_INTERVAL: Duration = Duration::from_millis(500);
 
-/// How long the chunk that tries a target at fault waits for its locks: others need its loader.
+/// How long the piece that tries a target at fault waits for its locks: others need its loader.
 const TRY_LOCK_TIMEOUT: Duration = Duration::from_millis(250);
 
 /// What the fence said.
 pub(super) struct Opened {
     pub fence: Fence,
-    /// Rejects of the job as last added up.
+    /// Rejects of the job, or of the stream, as last added up.
     pub rejected_before: u64,
 }
 
-/// Records per rule, of one severity.
-pub(super) fn by_rule(chunk: &JudgedChunk, severity: Severity) -> BTreeMap<&str, u64> {
-    let rules = chunk.feed.plan.rules();
-    let tally = chunk.verdict.tally.iter().map(|tally| (&rules[usize::from(tally.rule.0)], tally.records));
-    tally.filter(|(rule, _)| rule.severity == severity).map(|(rule, records)| (rule.name.as_str(), records)).collect()
-}
-
-/// As a literal; null where no record broke any.
-pub(super) fn counts_literal<K: AsRef<str> + Ord + serde::Serialize>(counts: &BTreeMap<K, u64>) -> String {
-    if counts.is_empty() {
-        return "null".into();
-    }
-    literal(&serde_json::to_string(counts).expect("names and numbers are JSON"))
-}
-
 /// One simple query: parameters would cost a round trip of their own for each statement.
-fn statement(chunks: &[&JudgedChunk], load: &LoadSettings, loader: &str, tries: Tries) -> String {
+fn statement<P: Piece>(pieces: &[&P], load: &LoadSettings, loader: &str, tries: Tries) -> String {
     let mut text = format!(
         "begin isolation level read committed;
          set local lock_timeout = {lock_timeout};
          set constraints all immediate;",
         lock_timeout = load.lock_timeout.as_millis(),
     );
-    for chunk in chunks {
-        text.push_str(&question(chunk, loader));
+    for piece in pieces {
+        text.push_str(&piece.question(loader));
     }
     if tries == Tries::AtFault {
         let timeout = load.lock_timeout.min(TRY_LOCK_TIMEOUT).as_millis();
         text.push_str(&format!("set local lock_timeout = {timeout};"));
     }
-    text.push_str("savepoint chunk");
+    text.push_str("savepoint piece");
     text
 }
 
-fn question(chunk: &JudgedChunk, loader: &str) -> String {
-    let (cut, verdict, delivery) = (&chunk.chunk, &chunk.verdict, &chunk.delivery);
-    format!(
-        "select answer, rejected_before from fabric.fence({job}, {seq}, {token},
-            {record}, {line}, {byte}, {span}, {crc}, {records}, {blanks}, {rejected},
-            {rejects_by_rule}, {warnings_by_rule}, {topic}, {partition}, {offset}, {loader});",
-        job = chunk.job,
-        seq = cut.seq,
-        token = bytes_literal(&chunk.token.0),
-        record = cut.start.record,
-        line = cut.start.line,
-        byte = cut.start.byte,
-        span = cut.span,
-        crc = chunk.crc,
-        records = verdict.records,
-        blanks = cut.blanks,
-        rejected = verdict.rejects.len(),
-        rejects_by_rule = counts_literal(&by_rule(chunk, Severity::Error)),
-        warnings_by_rule = counts_literal(&by_rule(chunk, Severity::Warn)),
-        topic = literal(&delivery.topic),
-        partition = delivery.partition,
-        offset = delivery.offset,
-        loader = literal(loader),
-    )
-}
-
-/// Begins the transaction and asks the fence of each chunk, in their order. While it waits for a lock, frozen loaders
+/// Begins the transaction and asks the fence of each piece, in their order. While it waits for a lock, frozen loaders
 /// that hold it are evicted; it gives up once one has had the time to become old enough for that.
-pub(super) async fn open(
+pub(super) async fn open<P: Piece>(
     connection: &mut PgConnection,
     pid: i32,
     aside: &PgPool,
-    chunks: &[&JudgedChunk],
+    pieces: &[&P],
     load: &LoadSettings,
     loader: &str,
     tries: Tries,
 ) -> Result<Vec<Opened>, sqlx::Error> {
     let (began, patience) = (Instant::now(), load.evict_after + 2 * load.lock_timeout);
-    let text = statement(chunks, load, loader, tries);
+    let text = statement(pieces, load, loader, tries);
     loop {
         let asked = tokio::select! {
             asked = sqlx::raw_sql(AssertSqlSafe(text.clone())).fetch_all(&mut *connection) => asked,
             never = evict_while_waiting(aside, pid, load.evict_after) => match never {},
         };
         match asked {
-            Ok(rows) if rows.len() == chunks.len() => return rows.iter().map(read).collect(),
+            Ok(rows) if rows.len() == pieces.len() => return rows.iter().map(read).collect(),
             Ok(_) => return Err(sqlx::Error::RowNotFound),
             Err(error) if is_lock_timeout(&error) && began.elapsed() < patience => {
                 sqlx::raw_sql("rollback").execute(&mut *connection).await?;
@@ -135,7 +91,7 @@ async fn evict_while_waiting(aside: &PgPool, pid: i32, older_than: Duration) -> 
         tokio::time::sleep(LOOK_INTERVAL).await;
         let looked = async { evict_blockers(&mut *aside.acquire().await?, pid, older_than).await };
         if let Err(error) = looked.await {
-            tracing::warn!(%error, "could not look for the loader that holds a chunk");
+            tracing::warn!(%error, "could not look for the loader that holds a fence");
         }
     }
 }

@@ -11,8 +11,8 @@ use std::time::{Duration, Instant};
 
 use tokio::sync::Notify;
 
-use super::JudgedChunk;
 use crate::chunk::Origin;
+use crate::config::PinnedFeed;
 
 /// A target that has been held this long parks its job, so that other feeds go on.
 const PATIENCE: Duration = Duration::from_secs(5);
@@ -101,13 +101,13 @@ enum Answer {
 }
 
 impl Gates {
-    /// Waits until the chunk, which asked first at `asked`, may go to its target, or is to be set aside.
-    pub async fn enter(self: &Arc<Self>, chunk: &JudgedChunk, asked: Instant) -> Entry {
-        let key = (chunk.feed.feed.name.as_str().to_owned(), chunk.feed.version);
+    /// Waits until a chunk of the feed, which asked first at `asked`, may go to its target, or is to be set aside.
+    pub async fn enter(self: &Arc<Self>, feed: &PinnedFeed, origin: Origin, asked: Instant) -> Entry {
+        let key = (feed.feed.name.as_str().to_owned(), feed.version);
         loop {
             // Made before the gate is asked: whatever changes after that wakes it.
             let changed = self.changed.notified();
-            let answer = self.lock().entry(key.clone()).or_default().ask(chunk.origin, asked, Instant::now());
+            let answer = self.lock().entry(key.clone()).or_default().ask(origin, asked, Instant::now());
             match answer {
                 Answer::Enter(tries) => return Entry::Pass(Pass { gates: Arc::clone(self), key, tries }),
                 Answer::Aside(aside) => return Entry::Aside(aside),

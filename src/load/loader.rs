@@ -1,4 +1,4 @@
-//! One loader connection: chunks into transactions, several at once where nothing speaks against it.
+//! One loader connection: pieces into transactions, several at once where nothing speaks against it.
 
 use std::time::{Duration, Instant};
 
@@ -9,10 +9,9 @@ use super::faults::{FaultClass, answer, classify_error};
 use super::gate::{Pass, Patience};
 use super::transaction::{TransactionFault, rollback, together, transact};
 use super::watch::Watch;
-use super::{JudgedChunk, Outcome, fence};
-use crate::chunk::JobId;
+use super::{Outcome, Piece, fence};
 use crate::copy::KeepSource;
-use crate::jobs::{self, ChangeError};
+use crate::feed::Feed;
 use crate::ledger::Fence;
 use crate::postgres;
 use crate::settings::{LoadSettings, PostgresSettings};
@@ -79,7 +78,7 @@ impl Loader {
     /// a chunk costs beside its rows; or each in its own, where one of them meets anything out of the ordinary. Answers
     /// for each, in their order. `pass`: the leave that the feed's gate gave one of them; the gate hears by it of what the
     /// target did.
-    pub async fn load_all(&mut self, chunks: &[&JudgedChunk], pass: &Pass) -> Vec<Result<Outcome, LoadError>> {
+    pub async fn load_all<P: Piece>(&mut self, chunks: &[&P], pass: &Pass) -> Vec<Result<Outcome, LoadError>> {
         if chunks.len() > 1 && self.apart == 0 {
             let attempted = tokio::time::timeout(TRANSACTION_LIMIT, self.attempt_together(chunks, pass)).await;
             match attempted.unwrap_or_else(|_| Err(unanswered(chunks[0]))) {
@@ -90,16 +89,16 @@ impl Loader {
         }
         let mut answers = Vec::with_capacity(chunks.len());
         for chunk in chunks {
-            answers.push(self.load(chunk, pass).await);
+            answers.push(self.load(*chunk, pass).await);
             self.apart = self.apart.saturating_sub(1);
         }
         answers
     }
 
     /// `None`: undone, they are to be loaded one by one.
-    async fn attempt_together(
+    async fn attempt_together<P: Piece>(
         &mut self,
-        chunks: &[&JudgedChunk],
+        chunks: &[&P],
         pass: &Pass,
     ) -> Result<Option<Vec<Outcome>>, LoadError> {
         let (first, began) = (chunks[0], Instant::now());
@@ -122,7 +121,7 @@ impl Loader {
                 Err((FaultClass::Infrastructure, error)) => return Err(self.infrastructure(first, &error)),
                 // One by one each would wait as long.
                 Err((FaultClass::Held, error)) => {
-                    pass.held(began, &blame(first, &error));
+                    pass.held(began, &blame(&first.feed().feed, &error));
                     return Err(self.infrastructure(first, &error));
                 }
                 Err((FaultClass::Data | FaultClass::Feed, _)) => None,
@@ -140,12 +139,12 @@ impl Loader {
     }
 
     /// Loads one chunk in one transaction. After an error the connection is made anew by the next call.
-    pub async fn load(&mut self, chunk: &JudgedChunk, pass: &Pass) -> Result<Outcome, LoadError> {
+    pub async fn load<P: Piece>(&mut self, chunk: &P, pass: &Pass) -> Result<Outcome, LoadError> {
         let attempted = tokio::time::timeout(TRANSACTION_LIMIT, self.attempt(chunk, pass)).await;
         attempted.unwrap_or_else(|_| Err(unanswered(chunk)))
     }
 
-    async fn attempt(&mut self, chunk: &JudgedChunk, pass: &Pass) -> Result<Outcome, LoadError> {
+    async fn attempt<P: Piece>(&mut self, chunk: &P, pass: &Pass) -> Result<Outcome, LoadError> {
         let began = Instant::now();
         // Taken, and put back when it is known to be at rest: whoever drops this future drops the connection.
         let mut session = match self.session.take() {
@@ -161,7 +160,7 @@ impl Loader {
         if opened.fence != Fence::Load {
             rollback(connection).await.map_err(|error| self.infrastructure(chunk, &error))?;
             self.session = Some(session);
-            return self.unloaded(chunk, opened.fence).await;
+            return chunk.unloaded(opened.fence, &self.aside).await;
         }
         let transacted = tokio::select! {
             transacted = transact(connection, chunk, keep_source(opened.rejected_before, &self.load)) => transacted,
@@ -177,38 +176,16 @@ impl Loader {
         }
     }
 
-    /// What the fence did not let in.
-    async fn unloaded(&self, chunk: &JudgedChunk, fence: Fence) -> Result<Outcome, LoadError> {
-        Ok(match fence {
-            Fence::Load | Fence::Already => Outcome::Already,
-            Fence::Stopped => Outcome::Stopped,
-            Fence::Unknown => Outcome::Unknown,
-            Fence::Conflict => {
-                let reason = format!(
-                    "chunk {} came a second time with other bytes: partition {} offset {} of {}",
-                    chunk.chunk.seq, chunk.delivery.partition, chunk.delivery.offset, chunk.delivery.topic
-                );
-                match jobs::fail(&self.aside, chunk.job, &reason).await {
-                    // A job that has ended keeps its end: what it loaded is whole without this message.
-                    Ok(()) | Err(ChangeError::NotAllowed { .. }) => Outcome::Conflict,
-                    Err(ChangeError::NoJob(_)) => Outcome::Unknown,
-                    Err(ChangeError::Postgres(error)) => return Err(self.infrastructure(chunk, &error)),
-                    Err(error) => return Err(LoadError { message: format!("{}: {error}", chunk.id()) }),
-                }
-            }
-        })
-    }
-
-    async fn faulted(
+    async fn faulted<P: Piece>(
         &mut self,
         mut session: Session,
-        chunk: &JudgedChunk,
+        chunk: &P,
         pass: &Pass,
         began: Instant,
         fault: TransactionFault,
     ) -> Result<Outcome, LoadError> {
         let error = fault.error;
-        let blame = blame(chunk, &error);
+        let blame = blame(&chunk.feed().feed, &error);
         let reason = match classify_error(&error, fault.site) {
             FaultClass::Feed => {
                 pass.at_fault(&blame);
@@ -220,21 +197,18 @@ impl Loader {
             },
             FaultClass::Data | FaultClass::Infrastructure => return Err(self.infrastructure(chunk, &error)),
         };
-        let reason = with_advice(&reason, chunk.job);
         rollback(&mut session.connection).await.map_err(|error| self.infrastructure(chunk, &error))?;
-        jobs::park(&mut session.connection, chunk.id(), &chunk.delivery, &reason)
-            .await
-            .map_err(|error| LoadError { message: format!("{}: could not be parked: {error}", chunk.id()) })?;
+        let outcome = chunk.park(&mut session.connection, &reason).await?;
         self.session = Some(session);
-        Ok(Outcome::Parked { reason })
+        Ok(outcome)
     }
 
-    fn watch<'l>(&'l self, pid: i32, chunk: &'l JudgedChunk, pass: &'l Pass) -> Watch<'l> {
-        Watch { aside: &self.aside, pid, evict_after: self.load.evict_after, pass, chunk }
+    fn watch<'l, P: Piece>(&'l self, pid: i32, chunk: &'l P, pass: &'l Pass) -> Watch<'l> {
+        Watch { aside: &self.aside, pid, evict_after: self.load.evict_after, pass, feed: &chunk.feed().feed }
     }
 
-    fn infrastructure(&self, chunk: &JudgedChunk, error: &sqlx::Error) -> LoadError {
-        LoadError { message: format!("{}: {}", chunk.id(), postgres::describe(error, &self.postgres)) }
+    fn infrastructure<P: Piece>(&self, chunk: &P, error: &sqlx::Error) -> LoadError {
+        LoadError { message: format!("{chunk}: {}", postgres::describe(error, &self.postgres)) }
     }
 }
 
@@ -243,8 +217,8 @@ fn session_options(options: PgConnectOptions) -> PgConnectOptions {
     options.options([("statement_timeout", "0"), ("idle_in_transaction_session_timeout", "60000")])
 }
 
-fn unanswered(chunk: &JudgedChunk) -> LoadError {
-    LoadError { message: format!("{}: Postgres has not answered for {} s", chunk.id(), TRANSACTION_LIMIT.as_secs()) }
+fn unanswered<P: Piece>(chunk: &P) -> LoadError {
+    LoadError { message: format!("{chunk}: Postgres has not answered for {} s", TRANSACTION_LIMIT.as_secs()) }
 }
 
 fn keep_source(rejected_before: u64, load: &LoadSettings) -> KeepSource {
@@ -252,14 +226,14 @@ fn keep_source(rejected_before: u64, load: &LoadSettings) -> KeepSource {
 }
 
 /// Why a target cannot take its feed, and what mends it.
-pub(super) fn blame(chunk: &JudgedChunk, error: &sqlx::Error) -> String {
+pub(super) fn blame(feed: &Feed, error: &sqlx::Error) -> String {
     let (said, sqlstate) = answer(error).map_or(("no answer", ""), |answer| (answer.message(), answer.code()));
-    blame_for(chunk, said, sqlstate)
+    blame_for(feed, said, sqlstate)
 }
 
 /// As [`blame`], for what is seen from outside.
-pub(super) fn blame_for(chunk: &JudgedChunk, said: &str, sqlstate: &str) -> String {
-    let target = &chunk.feed.feed.target;
+pub(super) fn blame_for(feed: &Feed, said: &str, sqlstate: &str) -> String {
+    let target = &feed.target;
     let mend = match sqlstate {
         "42P01" | "42703" | "3F000" | "22P03" | "22P04" => {
             "put it back as the feed has it (`fabric feeds apply` checks it)"
@@ -270,9 +244,4 @@ pub(super) fn blame_for(chunk: &JudgedChunk, said: &str, sqlstate: &str) -> Stri
         _ => "mend it",
     };
     format!("target {}.{} cannot take records: {said} (SQLSTATE {sqlstate}): {mend}", target.schema, target.table)
-}
-
-/// What comes after the target is mended.
-pub(super) fn with_advice(reason: &str, job: JobId) -> String {
-    format!("{reason}; then the job goes on by itself, at once by `fabric jobs resume {job}`")
 }

@@ -7,26 +7,28 @@ use sqlx::{AssertSqlSafe, PgConnection};
 
 use super::faults::{FaultClass, Site, answer, classify_error};
 use super::transaction::{TransactionFault, copy, on_fabric, on_target};
-use super::{JudgedChunk, reread, sql};
+use super::{Piece, sql};
+use crate::config::PinnedFeed;
+use crate::copy::{lineage, record_number};
 use crate::feed::FieldType;
 use crate::rules::Reject;
 use refusal::Refusal;
 
-/// Holds the chunk's rows for the length of the transaction.
+/// Holds the piece's rows for the length of the transaction.
 const STAGING: &str = "pg_temp.fabric_staging";
 
 /// Goes back to the savepoint of the fence, loads what the target takes, and answers a reject for each record that it
 /// does not take. Of several records with one key the lowest number wins.
-pub(super) async fn isolate(
+pub(super) async fn isolate<P: Piece>(
     connection: &mut PgConnection,
-    chunk: &JudgedChunk,
+    piece: &P,
 ) -> Result<Vec<Reject>, TransactionFault> {
-    execute(connection, "rollback to savepoint chunk").await.map_err(on_fabric)?;
-    let records = stage(connection, chunk).await.map_err(on_target)?;
-    let mut insert = Insert::new(connection, chunk).await.map_err(on_target)?;
+    execute(connection, "rollback to savepoint piece").await.map_err(on_fabric)?;
+    let records = stage(connection, piece).await.map_err(on_target)?;
+    let mut insert = Insert::new(connection, piece.feed()).await.map_err(on_target)?;
     insert.bisect(connection, &records).await.map_err(on_target)?;
-    let refused = insert.settle(connection, chunk).await.map_err(on_target)?;
-    rejects(chunk, refused).map_err(|reason| on_fabric(sqlx::Error::Protocol(reason)))
+    let refused = insert.settle(connection, piece.feed()).await.map_err(on_target)?;
+    rejects(piece, refused).map_err(|reason| on_fabric(sqlx::Error::Protocol(reason)))
 }
 
 async fn execute(connection: &mut PgConnection, statement: &str) -> Result<(), sqlx::Error> {
@@ -35,21 +37,17 @@ async fn execute(connection: &mut PgConnection, statement: &str) -> Result<(), s
 }
 
 /// Copies the rows into a table without constraints. Answers their record numbers, ascending.
-async fn stage(connection: &mut PgConnection, chunk: &JudgedChunk) -> Result<Vec<i64>, sqlx::Error> {
-    let feed = &chunk.feed.feed;
-    let columns: Vec<String> =
-        feed.fields.iter().map(|field| format!(", {} {}", sql::ident(&field.name), staged_type(&field.kind))).collect();
-    let create = format!(
-        "create temporary table fabric_staging (_job_id bigint, _record_no bigint{}) on commit drop",
-        columns.concat()
-    );
+async fn stage<P: Piece>(connection: &mut PgConnection, piece: &P) -> Result<Vec<i64>, sqlx::Error> {
+    let feed = &piece.feed().feed;
+    let fields = feed.fields.iter().map(|field| (field.name.as_str(), staged_type(&field.kind)));
+    let columns = lineage(feed).iter().map(|column| (column.name, column.kind)).chain(fields);
+    let columns: Vec<String> = columns.map(|(name, kind)| format!("{} {kind}", sql::ident(name))).collect();
+    let create = format!("create temporary table fabric_staging ({}) on commit drop", columns.join(", "));
     execute(connection, &create).await?;
     let statement = format!("copy {STAGING} ({}) from stdin (format binary)", sql::columns(feed));
-    copy(connection, &statement, &[&chunk.rows]).await?;
-    sqlx::query_scalar("select _record_no from pg_temp.fabric_staging order by 1")
-        .persistent(false)
-        .fetch_all(connection)
-        .await
+    copy(connection, &statement, &[piece.rows()]).await?;
+    let numbers = format!("select {} from {STAGING} order by 1", record_number(feed));
+    sqlx::query_scalar(AssertSqlSafe(numbers)).persistent(false).fetch_all(connection).await
 }
 
 const fn staged_type(kind: &FieldType) -> &'static str {
@@ -67,6 +65,8 @@ const fn staged_type(kind: &FieldType) -> &'static str {
 struct Insert {
     /// Up to the bounds of the records.
     statement: String,
+    /// The column that numbers the records.
+    number: &'static str,
     on_conflict: &'static str,
     /// Passed over without an error: another record has their key, or a trigger left them out.
     passed_over: Vec<i64>,
@@ -74,8 +74,8 @@ struct Insert {
 }
 
 impl Insert {
-    async fn new(connection: &mut PgConnection, chunk: &JudgedChunk) -> Result<Self, sqlx::Error> {
-        let feed = &chunk.feed.feed;
+    async fn new(connection: &mut PgConnection, pinned: &PinnedFeed) -> Result<Self, sqlx::Error> {
+        let feed = &pinned.feed;
         let (table, columns) = (sql::table(&feed.target), sql::columns(feed));
         // ON CONFLICT takes no deferrable constraint: there each loser is found by its error.
         let deferrable: bool = sqlx::query_scalar(
@@ -86,6 +86,7 @@ impl Insert {
         .await?;
         Ok(Self {
             statement: format!("insert into {table} ({columns}) select {columns} from {STAGING}"),
+            number: record_number(feed),
             on_conflict: if deferrable { "" } else { "on conflict do nothing" },
             passed_over: Vec::new(),
             refused: Vec::new(),
@@ -123,10 +124,11 @@ impl Insert {
         let (Some(first), Some(last)) = (part.first(), part.last()) else { return Ok(Vec::new()) };
         let statement = format!(
             "with inserted as (
-                 {} where _record_no between {first} and {last} order by _record_no {on_conflict}
-                 returning _record_no
-             ) select _record_no from inserted order by 1",
-            self.statement
+                 {statement} where {number} between {first} and {last} order by {number} {on_conflict}
+                 returning {number}
+             ) select {number} from inserted order by 1",
+            statement = self.statement,
+            number = self.number,
         );
         execute(connection, "savepoint part").await?;
         let inserted = sqlx::query_scalar(AssertSqlSafe(statement)).persistent(false).fetch_all(&mut *connection).await;
@@ -139,11 +141,11 @@ impl Insert {
     async fn settle(
         self,
         connection: &mut PgConnection,
-        chunk: &JudgedChunk,
+        pinned: &PinnedFeed,
     ) -> Result<Vec<(i64, Refusal)>, sqlx::Error> {
         let doubles = self.refused.iter().filter(|(_, refusal)| refusal.is_duplicate()).map(|(record, _)| *record);
         let losers: Vec<i64> = self.passed_over.iter().copied().chain(doubles).collect();
-        let won = winners::find(connection, chunk, &losers).await?;
+        let won = winners::find(connection, &pinned.feed, &losers).await?;
         let mut refused = Vec::new();
         for &record in self.passed_over.iter().filter(|record| !won.contains_key(record)) {
             // Its index is not one that a join can follow, its winner has gone meanwhile, or a trigger left it out.
@@ -162,16 +164,16 @@ impl Insert {
     }
 }
 
-fn rejects(chunk: &JudgedChunk, refused: Vec<(i64, Refusal)>) -> Result<Vec<Reject>, String> {
+fn rejects<P: Piece>(piece: &P, refused: Vec<(i64, Refusal)>) -> Result<Vec<Reject>, String> {
     let numbers: std::collections::HashSet<u64> = refused.iter().map(|(record, _)| record.unsigned_abs()).collect();
-    let mut found = reread::find(chunk, &numbers)?;
+    let mut found = piece.find(&numbers)?;
     refused
         .into_iter()
         .map(|(record, refusal)| {
             let found = found
                 .remove(&record.unsigned_abs())
-                .ok_or_else(|| format!("record {record} was judged but is not in its chunk"))?;
-            let breach = refusal.breach(&chunk.feed.feed, &found.cells);
+                .ok_or_else(|| format!("record {record} was judged but is not in its piece"))?;
+            let breach = refusal.breach(&piece.feed().feed, &found.cells);
             let length = (found.end - found.start) as u64;
             Ok(Reject { at: found.at, start: found.start, end: found.end, length, breaches: vec![breach] })
         })

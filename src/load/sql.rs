@@ -1,5 +1,6 @@
 //! Names and values as they stand in SQL text.
 
+use std::collections::BTreeMap;
 use std::fmt::Write as _;
 
 use crate::copy::copy_columns;
@@ -36,6 +37,14 @@ pub(super) fn bytes_literal(bytes: &[u8]) -> String {
     }
     literal.push_str("'::bytea");
     literal
+}
+
+/// Counts by name as JSON; null where there are none.
+pub(super) fn counts_literal<K: AsRef<str> + Ord + serde::Serialize>(counts: &BTreeMap<K, u64>) -> String {
+    if counts.is_empty() {
+        return "null".into();
+    }
+    literal(&serde_json::to_string(counts).expect("names and numbers are JSON"))
 }
 
 #[cfg(test)]

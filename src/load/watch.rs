@@ -5,10 +5,10 @@ use std::time::{Duration, Instant};
 
 use sqlx::PgPool;
 
-use super::JudgedChunk;
 use super::evict::evict_blockers;
 use super::gate::Pass;
 use super::loader::blame_for;
+use crate::feed::Feed;
 
 /// A load that takes no longer is not looked at; most are over by then.
 const FIRST_LOOK: Duration = Duration::from_millis(300);
@@ -21,7 +21,7 @@ pub(super) struct Watch<'l> {
     pub pid: i32,
     pub evict_after: Duration,
     pub pass: &'l Pass,
-    pub chunk: &'l JudgedChunk,
+    pub feed: &'l Feed,
 }
 
 impl Watch<'_> {
@@ -33,7 +33,7 @@ impl Watch<'_> {
         loop {
             match self.look().await {
                 Ok(true) => {
-                    self.pass.held(began, &blame_for(self.chunk, "a load waits for a lock of it", "55P03"));
+                    self.pass.held(began, &blame_for(self.feed, "a load waits for a lock of it", "55P03"));
                 }
                 Ok(false) => {}
                 Err(error) => tracing::warn!(%error, "could not see what a load waits for"),

@@ -2,7 +2,7 @@
 
 use super::{Reader, RecordFault};
 use crate::chunk::OVERLONG_KEPT;
-use crate::feed::{Delimited, Feed, Layout};
+use crate::feed::{Delimited, Feed};
 
 /// Fields bound to columns: by name where the layout has a header, else by order.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -24,6 +24,8 @@ pub enum HeaderFault {
     Missing(Vec<String>),
     #[error("the header names column {0} twice")]
     Twice(String),
+    #[error("the records of this feed are JSON values, which have no columns")]
+    NoText,
     #[error("the header is not readable: {0}")]
     Unreadable(String),
 }
@@ -33,7 +35,7 @@ impl Columns {
     ///
     /// Names match exactly. A column that the feed does not know may stand twice, one that it knows may not.
     pub fn bind(feed: &Feed, header: &[u8]) -> Result<Self, HeaderFault> {
-        let Layout::Delimited(layout) = &feed.layout;
+        let Some(layout) = feed.layout.delimited() else { return Err(HeaderFault::NoText) };
         if !layout.header {
             let width = feed.fields.len();
             return Ok(Self { width, of_field: (0..width).collect(), unknown: Vec::new() });

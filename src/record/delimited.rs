@@ -101,6 +101,11 @@ impl<'c> Reader<'c> {
         Self { position: chunk.start, last: Last { record, fault }, ..Self::over(layout, width, &chunk.payload) }
     }
 
+    /// Reads the value of one message.
+    pub fn of_message(layout: &Delimited, width: usize, value: &'c [u8]) -> Self {
+        Self::over(layout, width, value)
+    }
+
     /// Reads records that no cutter has seen.
     pub(super) fn over(layout: &Delimited, width: usize, text: &'c [u8]) -> Self {
         Self {

@@ -1,14 +1,18 @@
-//! Turns a chunk into borrowed records with their positions.
+//! Turns a chunk, or a message of a record topic, into borrowed records with their positions.
 
 mod columns;
 mod delimited;
+mod json;
 mod marks;
+mod message;
 mod stretch;
 #[cfg(test)]
 mod tests;
 
 pub use columns::{Columns, HeaderFault};
 pub use delimited::{Reader, Record};
+pub use json::{Cells, Members};
+pub use message::{Content, Message, Messages};
 
 /// Why a record could not be read as its layout says.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

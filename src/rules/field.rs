@@ -43,16 +43,16 @@ impl FieldPlan {
     #[inline(always)]
     pub(super) fn judge<'c>(
         &self,
-        cell: &'c [u8],
+        cell: Option<&'c [u8]>,
         text: impl FnOnce() -> Option<&'c str>,
         missing: &TextSet,
         nuls: Nuls,
         broken: &mut Vec<RuleId>,
     ) -> Value<'c> {
-        if missing.contains(cell) {
+        let Some(cell) = cell.filter(|cell| !missing.contains(cell)) else {
             broken.extend(self.required);
             return Value::Missing;
-        }
+        };
         let Some(value) = self.reading.read(cell, text) else {
             broken.push(self.unreadable);
             return Value::Missing;

@@ -1,6 +1,8 @@
 //! Turns a chunk into accepted records and a verdict, with a plan.
 
 use super::field::Nuls;
+mod messages;
+
 use super::plan::structure_rule;
 use super::{Breach, Plan, Reject, RuleId, RuleTally, Scratch, Value, Verdict, message};
 use crate::chunk::{Chunk, Position};
@@ -24,7 +26,8 @@ impl Plan {
         tally.clear();
         tally.resize(self.rules().len(), None);
         let mut verdict = Verdict::default();
-        let mut reader = Reader::new(&self.layout, columns.width, chunk);
+        let layout = self.layout.delimited().expect("columns are bound to delimited records alone");
+        let mut reader = Reader::new(layout, columns.width, chunk);
         while let Some((record, fault)) = reader.next_record() {
             verdict.records += 1;
             if let Some(fault) = fault {
@@ -34,7 +37,7 @@ impl Plan {
             }
             let mut read = recycle(std::mem::take(values));
             broken.clear();
-            let cells = (|column| record.cell(column), |column| record.text(column));
+            let cells = (|column| Some(record.cell(column)), |column| record.text(column));
             self.judge_cells(cells, &columns.of_field, nuls, &mut read, broken);
             for rule in &self.references {
                 rule.judge(|field| record.cell(columns.of_field[field]), &read, key, broken);
@@ -55,11 +58,11 @@ impl Plan {
     }
 
     /// Fills `values` with one value per field, and `broken` with the rules that the cells break, ascending. A column's
-    /// cell is asked for as bytes and, where it is to be text, as text.
+    /// cell is asked for as bytes, which it may not have, and, where it is to be text, as text.
     #[inline]
     pub(super) fn judge_cells<'c>(
         &self,
-        (cell, text): (impl Fn(usize) -> &'c [u8], impl Fn(usize) -> Option<&'c str>),
+        (cell, text): (impl Fn(usize) -> Option<&'c [u8]>, impl Fn(usize) -> Option<&'c str>),
         of_field: &[usize],
         nuls: Nuls,
         values: &mut Vec<Value<'c>>,

@@ -7,7 +7,7 @@ use super::reference::{self, PlanFault, ReferenceRule, Sets};
 use super::text_set::TextSet;
 use super::{RuleTally, Value};
 use crate::feed::{Constraint, Delimited, Feed, Field, FieldType, Layout, Rule, Severity};
-use crate::record::RecordFault;
+use crate::record::{Members, RecordFault};
 
 /// Index into [`Plan::rules`].
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
@@ -16,7 +16,7 @@ pub struct RuleId(pub u16);
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct RuleInfo {
     /// `amount.exclusiveMinimum`, `posted_at.type`, `transaction_id.required`, `record.fieldCount`,
-    /// `record.unclosedQuote`, `record.tooLong`, `name.encoding` (not UTF-8), `name.nul` (Postgres holds no U+0000); a
+    /// `record.unclosedQuote`, `record.tooLong`, `schema-error` and `record.null` of streams, `name.encoding` (not UTF-8), `name.nul` (Postgres holds no U+0000); a
     /// rule of the feed's own by its name.
     pub name: String,
     pub severity: Severity,
@@ -26,7 +26,11 @@ pub struct RuleInfo {
 
 /// Immutable, shared by all workers.
 pub struct Plan {
-    pub(super) layout: Delimited,
+    pub(super) layout: Layout,
+    /// Of JSON values: where their fields are.
+    pub(super) members: Members,
+    /// Each field's number: fields of messages are in the feed's order.
+    pub(super) in_order: Vec<usize>,
     pub(super) width_of: WidthOf,
     pub(super) missing: TextSet,
     pub(super) fields: Vec<FieldPlan>,
@@ -53,19 +57,24 @@ impl Plan {
     /// Compiles a checked feed: its patterns, formats and time zones are those that [`super::Pattern`],
     /// [`super::Format`] and [`super::Zone`] accept. `sets` are those that its rules look up.
     pub fn compile(feed: &Feed, sets: &Sets) -> Result<Self, PlanFault> {
-        let Layout::Delimited(layout) = &feed.layout;
         let mut plan = Self {
-            layout: layout.clone(),
-            width_of: if layout.header { WidthOf::Header } else { WidthOf::Feed },
-            missing: TextSet::new(&layout.missing_values),
+            layout: feed.layout.clone(),
+            members: Members::of(feed),
+            in_order: (0..feed.fields.len()).collect(),
+            width_of: match &feed.layout {
+                Layout::Delimited(Delimited { header: true, .. }) => WidthOf::Header,
+                Layout::Delimited(_) | Layout::Json => WidthOf::Feed,
+            },
+            missing: TextSet::new(feed.layout.missing_values()),
             fields: Vec::with_capacity(feed.fields.len()),
             field_names: feed.fields.iter().map(|field| field.name.clone()).collect(),
             references: Vec::with_capacity(feed.rules.len()),
             rules: Vec::new(),
             messages: Vec::new(),
         };
-        for name in STRUCTURE {
-            let info = RuleInfo { name: name.to_owned(), severity: Severity::Error, fields: Vec::new() };
+        let of_streams = if feed.stream.is_some() { &OF_STREAMS[..] } else { &[] };
+        for name in STRUCTURE.iter().chain(of_streams) {
+            let info = RuleInfo { name: (*name).to_owned(), severity: Severity::Error, fields: Vec::new() };
             plan.add(info, String::new());
         }
         for (index, field) in feed.fields.iter().enumerate() {
@@ -130,6 +139,13 @@ impl Plan {
 }
 
 const STRUCTURE: [&str; 3] = ["record.fieldCount", "record.unclosedQuote", "record.tooLong"];
+
+/// Of messages, behind [`STRUCTURE`].
+const OF_STREAMS: [&str; 2] = ["schema-error", "record.null"];
+/// A value that is not of its schema.
+pub(super) const SCHEMA_ERROR: RuleId = RuleId(3);
+/// No value at all.
+pub(super) const NULL_VALUE: RuleId = RuleId(4);
 
 /// The rule of a record that could not be read, in the order of [`STRUCTURE`].
 pub(super) fn structure_rule(fault: RecordFault) -> RuleId {

@@ -90,7 +90,7 @@ impl Loaders {
     pub async fn load(&self, chunk: &Arc<JudgedChunk>) -> Result<Outcome, Unloaded> {
         let asked = Instant::now();
         loop {
-            let pass = match self.gates.enter(chunk, asked).await {
+            let pass = match self.gates.enter(&chunk.feed, chunk.origin, asked).await {
                 Entry::Pass(pass) => pass,
                 Entry::Aside(aside) => {
                     return set_aside(&self.pool, chunk, &aside).await.map_err(Unloaded::ForNow);

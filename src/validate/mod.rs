@@ -34,7 +34,6 @@ mod suspicion;
 mod watch;
 
 use std::sync::Arc;
-use std::time::Duration;
 
 use sqlx::PgPool;
 use tokio::sync::mpsc::{self, UnboundedReceiver};
@@ -48,6 +47,12 @@ use crate::settings::Settings;
 use crate::shutdown::{self, Shutdown};
 use crate::telemetry::Health;
 use crate::topics;
+pub(crate) use budget::{Budget, Share};
+pub(crate) use member::{consumer_config, listed};
+pub(crate) use pool::{Panicked, Pool};
+pub(crate) use ready::place;
+pub(crate) use rebalance::{Mailbox, Rebalance};
+
 use attempts::Attempts;
 use consumer::Intake;
 use custody::Custody;
@@ -56,13 +61,9 @@ use judge::Buffers;
 use lane::{Delivered, LaneWorks, Shared};
 use loaders::Loaders;
 use plans::Plans;
-use pool::Pool;
 use proof::Ledger;
 use quarantine::Quarantine;
 use watch::Watched;
-
-/// How long connections to Postgres may take to close.
-const FAREWELL: Duration = Duration::from_secs(2);
 
 /// Why a validator ends although nobody asked it to.
 #[derive(Debug, thiserror::Error)]
@@ -85,7 +86,6 @@ pub enum ValidateError {
 
 /// Checks and loads chunks until `shutdown` is due; returns once what was in flight is finished or given up, the
 /// offsets are committed and the group is left. Waits, and says so, while Kafka, its topics or Postgres are not there.
-/// The pool of `live` is closed at the end.
 pub async fn run(
     settings: Settings,
     mut shutdown: Shutdown,
@@ -132,8 +132,6 @@ pub async fn run(
     // The channel is closed, so the thread is at its last line: joining it takes no time.
     let joined = tokio::task::spawn_blocking(move || thread.join()).await;
     watching.abort();
-    // A server that does not answer must not keep the process.
-    tokio::time::timeout(FAREWELL, pool.close()).await.ok();
     match joined {
         Ok(Ok(())) => outcome,
         _ => Err(ValidateError::Broken("the polling thread panicked".into())),

@@ -17,6 +17,7 @@ mod proxy;
 mod resuming;
 mod roles;
 mod steward;
+mod streams;
 mod targets;
 mod tidy;
 mod top;

@@ -49,6 +49,13 @@ pub struct Args {
 pub fn run(globals: &Globals, args: Args) -> anyhow::Result<Exit> {
     let settings = globals.settings()?;
     let feed = read_feed(&args.feed, &args.templates)?;
+    if let Some(stream) = &feed.stream {
+        let reason = format!(
+            "feed {} is a stream: its records come by topic {}, and no file holds them",
+            feed.name, stream.topic
+        );
+        return Err(Refused(reason).into());
+    }
     let plan = plan(&feed, args.references.as_deref())?;
     let source = source::open(&args.file)?;
     let options = Options {

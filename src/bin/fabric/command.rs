@@ -6,7 +6,8 @@ use crate::exit::Exit;
 use crate::globals::Globals;
 #[cfg(feature = "server")]
 use crate::{
-    audit, config, doctor, ingest, jobs, migrate, references, rejects, steward, templates, top, topics, validate,
+    audit, config, doctor, ingest, jobs, migrate, references, rejects, steward, streams, templates, top, topics,
+    validate,
 };
 use crate::{check, completions, feeds, generate, settings};
 
@@ -41,6 +42,8 @@ enum Command {
     Jobs(jobs::Args),
     #[cfg(feature = "server")]
     Rejects(rejects::Args),
+    #[cfg(feature = "server")]
+    Streams(streams::Args),
     #[cfg(feature = "server")]
     Validate(validate::Args),
     #[cfg(feature = "server")]
@@ -78,6 +81,8 @@ impl Cli {
             Command::Jobs(args) => jobs::run(globals, args),
             #[cfg(feature = "server")]
             Command::Rejects(args) => rejects::run(globals, args),
+            #[cfg(feature = "server")]
+            Command::Streams(args) => streams::run(globals, args),
             #[cfg(feature = "server")]
             Command::Validate(args) => validate::run(globals, args),
             #[cfg(feature = "server")]

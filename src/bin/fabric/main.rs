@@ -36,6 +36,8 @@ mod server;
 #[cfg(feature = "server")]
 mod steward;
 #[cfg(feature = "server")]
+mod streams;
+#[cfg(feature = "server")]
 mod templates;
 #[cfg(feature = "server")]
 mod top;

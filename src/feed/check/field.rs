@@ -4,7 +4,7 @@ use std::collections::HashSet;
 
 use super::constraints::constraints;
 use super::kinds::{TypeName, type_name};
-use super::{names, time_format};
+use super::{names, pointer, time_format};
 use crate::feed::decode::{Written, unknown_key};
 use crate::feed::document::{FieldDocument, Scalar};
 use crate::feed::fault::Findings;
@@ -13,7 +13,7 @@ use crate::feed::node::shortened;
 use crate::feed::words;
 
 const LATER: &[&str] =
-    &["decimalChar", "groupChar", "impliedDecimals", "sign", "default", "multipleOf", "position", "from", "pointer"];
+    &["decimalChar", "groupChar", "impliedDecimals", "sign", "default", "multipleOf", "position", "from"];
 
 /// Frictionless Table Schema's own defaults (<https://datapackage.org/standard/table-schema/#boolean>).
 const TRUE_VALUES: [&str; 4] = ["true", "True", "TRUE", "1"];
@@ -27,15 +27,30 @@ pub(super) fn field(written: &FieldDocument, missing: &[String], findings: &mut 
     refuse_options(written, type_name, findings);
     let kind = kind(written, type_name?, missing, findings)?;
     let constraints = constraints(written, &kind, missing, findings);
+    let pointer = match &written.pointer {
+        Some(written) => Some(pointer::pointer(written, findings)?),
+        None => None,
+    };
     Some(Field {
         name: name?,
         description: written.description.as_ref().map(|text| text.value.clone()),
         pii: written.pii.as_ref().is_some_and(|pii| pii.value),
         kind,
+        pointer,
         required: written.required.as_ref().is_some_and(|required| required.value),
         constraints,
         severity: written.severity.as_ref().map_or(Severity::Error, |severity| severity.value),
     })
+}
+
+/// Where records are text, a field is a cell.
+pub(super) fn refuse_pointers(fields: &[FieldDocument], findings: &mut Findings) {
+    for field in fields {
+        if let Some(pointer) = &field.pointer {
+            findings
+                .add(pointer.at, "`pointer` is the way to a member of a JSON value; the records of this feed are text");
+        }
+    }
 }
 
 /// Reports options that nobody knows, and those that belong to other types.

@@ -23,7 +23,7 @@ pub(in crate::feed) enum TypeName {
 }
 
 /// What every field may say of itself.
-const COMMON: [&str; 7] = ["name", "description", "classification", "pii", "type", "required", "severity"];
+const COMMON: [&str; 8] = ["name", "description", "classification", "pii", "type", "pointer", "required", "severity"];
 const BOUNDS: [&str; 5] = ["enum", "minimum", "maximum", "exclusiveMinimum", "exclusiveMaximum"];
 
 impl TypeName {

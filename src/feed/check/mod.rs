@@ -8,7 +8,9 @@ mod keys;
 pub(in crate::feed) mod kinds;
 mod layout;
 mod names;
+mod pointer;
 mod rules;
+mod stream;
 mod target;
 mod thresholds;
 mod time_format;
@@ -19,14 +21,13 @@ pub use time_format::{TIME_WORDS, TimePart, zone};
 use super::decode::Written;
 use super::document::{FeedDocument, FieldDocument};
 use super::fault::Findings;
-use super::model::{Feed, FeedName, Field};
+use super::model::{Feed, FeedName, Field, Layout};
 
 /// Of the language, but not of this version of it.
 const LATER: &[&str] = &[
     "files",
     "controls",
     "records",
-    "stream",
     "examples",
     "expectedBy",
     "deadline",
@@ -51,9 +52,9 @@ pub(super) fn feed(written: &FeedDocument, findings: &mut Findings) -> Option<Fe
     written.keys.refuse_others(FeedDocument::WHAT, &known, LATER, findings);
     written.keys.require("feed", "feed: card-transactions", findings);
     let name = written.feed.as_ref().and_then(|name| names::feed(name, findings));
-    let layout = layout::layout(written, findings);
+    let (stream, layout) = stream::source(written, findings);
     let missing = layout.as_ref().map(|layout| layout.missing_values()).unwrap_or_default();
-    let fields = fields(written, missing, findings);
+    let fields = fields(written, layout.as_ref(), missing, findings);
     let keys = keys::keys(written, findings);
     let rules = rules::rules(written, findings);
     let thresholds = thresholds::thresholds(written.thresholds.as_ref(), findings);
@@ -63,6 +64,7 @@ pub(super) fn feed(written: &FeedDocument, findings: &mut Findings) -> Option<Fe
         description: written.description.as_ref().map(|text| text.value.clone()),
         owner: written.owner.as_ref().map(|text| text.value.clone()),
         layout: layout?,
+        stream,
         fields: fields?,
         primary_key: keys.primary,
         unique_keys: keys.unique,
@@ -74,7 +76,12 @@ pub(super) fn feed(written: &FeedDocument, findings: &mut Findings) -> Option<Fe
     })
 }
 
-fn fields(written: &FeedDocument, missing: &[String], findings: &mut Findings) -> Option<Vec<Field>> {
+fn fields(
+    written: &FeedDocument,
+    layout: Option<&Layout>,
+    missing: &[String],
+    findings: &mut Findings,
+) -> Option<Vec<Field>> {
     written.keys.require("fields", "fields: [ { name: amount, type: \"decimal(12,2)\" } ]", findings);
     let Written { at, value: documents } = written.fields.as_ref()?;
     if documents.is_empty() {
@@ -84,6 +91,9 @@ fn fields(written: &FeedDocument, missing: &[String], findings: &mut Findings) -
         findings.add(*at, format!("there are {} fields; Postgres takes at most {MAX_FIELDS}", documents.len()));
     }
     names::refuse_repeated(documents, findings);
+    if layout.is_some_and(|layout| layout.delimited().is_some()) {
+        field::refuse_pointers(documents, findings);
+    }
     documents.iter().map(|document| named(document, missing, findings)).collect::<Vec<_>>().into_iter().collect()
 }
 

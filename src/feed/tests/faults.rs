@@ -68,7 +68,9 @@ fn words_whose_time_has_not_come_are_not_supported_yet() {
     for text in [
         "rules: [ { name: a, when: x > 1, expression: y > 1 } ]",
         "controls: []",
-        "stream: {}",
+        "stream: { topic: t, value: avro }",
+        "stream: { topic: t, value: json, schemaRegistry: true }",
+        "stream: { topic: t, value: json }\nthresholds: []",
         "files: []",
         "deadline: x",
         "layout: { format: fixed-width }",
@@ -81,6 +83,34 @@ fn words_whose_time_has_not_come_are_not_supported_yet() {
     ] {
         let found = faults(text);
         assert!(found.contains("is not supported yet"), "{text}: {found}");
+    }
+}
+
+#[test]
+fn a_stream_that_is_wrong_is_refused() {
+    for (text, expected) in [
+        ("stream: { topic: 'a b', value: json }", "stream.topic: `a b` cannot be a topic's name"),
+        ("stream: { topic: t, value: xml }", "stream.value: found `xml`; expected one of `json`, `delimited`"),
+        (
+            "stream: { topic: t, value: json, batch: { records: 0 } }",
+            "stream.batch.records: found 0; expected 1 to 100000",
+        ),
+        (
+            "stream: { topic: t, value: json, batch: { bytes: 4 } }",
+            "stream.batch.bytes: found `4`; expected as in 4MiB",
+        ),
+        (
+            "stream: { topic: t, value: json, batch: { time: 2m } }",
+            "stream.batch.time: found `2m`; expected as in 200ms",
+        ),
+        ("stream: { topic: t, value: json }\nlayout: { format: delimited }", "a stream of JSON values has none"),
+        ("stream: { topic: t, value: delimited }\nlayout: { format: delimited }", "expected `header: false` here"),
+        ("stream: { topic: t, value: delimited }", "`layout` is missing"),
+        ("stream: { topic: t, value: json }\nfields: [ { name: x, type: string, pointer: x } ]", "is no JSON Pointer"),
+        ("layout: { format: delimited }\nfields: [ { name: x, type: string, pointer: /x } ]", "of this feed are text"),
+    ] {
+        let found = faults(text);
+        assert!(found.contains(expected), "{text}: {found}");
     }
 }
 

@@ -70,7 +70,7 @@ fn printed_rule(feed: &Feed, rule: &Rule) -> String {
 }
 
 fn printed(feed: &Feed) -> String {
-    let Layout::Delimited(layout) = &feed.layout;
+    let layout = feed.layout.delimited().unwrap();
     let quote = layout.quote.map_or("none".to_owned(), |quote| quoted(&char::from(quote).to_string()));
     let fields: String = feed.fields.iter().map(printed_field).collect();
     let names = |key: &Vec<usize>| key.iter().map(|i| feed.fields[*i].name.clone()).collect::<Vec<_>>();
@@ -159,7 +159,7 @@ prop_compose! {
         rules in proptest::collection::vec(rule(), 0..4), rejects in 0..u64::MAX / 2, after in 0_u64..1_000_000, table in "[a-z_][a-z0-9_]{0,62}",
     ) -> Feed {
         let fields = kinds.into_iter().enumerate().map(|(i, ((kind, constraints), [required, pii, warn]))| Field {
-            name: format!("f{i}"), description: None, pii, kind, required: required || i == 0, constraints,
+            name: format!("f{i}"), description: None, pii, kind, pointer: None, required: required || i == 0, constraints,
             severity: if warn && i > 0 { Severity::Warn } else { Severity::Error },
         });
         Feed {
@@ -168,7 +168,7 @@ prop_compose! {
                 delimiter: delimiter.as_bytes()[0], quote: quote.then_some(b'"'), header,
                 missing_values: missing.into_iter().map(str::to_owned).collect(),
             }),
-            fields: fields.collect(), primary_key: vec![0], unique_keys: Vec::new(), approval: None,
+            stream: None, fields: fields.collect(), primary_key: vec![0], unique_keys: Vec::new(), approval: None,
             rules: rules.into_iter().enumerate().map(|(i, rule)| Rule { name: format!("rule-{i}"), ..rule }).collect(),
             on_empty: OnEmpty::Ok,
             thresholds: vec![Threshold { limit: RejectLimit::Count(rejects), after, action: ThresholdAction::Stop }],

@@ -3,7 +3,8 @@
 use serde_json::Value;
 
 use crate::feed::document::{
-    FeedDocument, FieldDocument, LayoutDocument, ReferenceDocument, RuleDocument, TargetDocument, ThresholdDocument,
+    BatchDocument, FeedDocument, FieldDocument, LayoutDocument, ReferenceDocument, RuleDocument, StreamDocument,
+    TargetDocument, ThresholdDocument,
 };
 use crate::feed::{Faults, Templates, check_template, json_schema, parse, template_json_schema};
 
@@ -55,7 +56,7 @@ fn the_schemas_have_the_keys_that_the_parser_takes() {
 }
 
 fn has_the_keys(schema: &Value, whole: &[&str]) {
-    let maps: [(Option<&str>, &[&str]); 7] = [
+    let maps: [(Option<&str>, &[&str]); 9] = [
         (None, whole),
         (Some("LayoutDocument"), LayoutDocument::KEYS),
         (Some("FieldDocument"), FieldDocument::KEYS),
@@ -63,6 +64,8 @@ fn has_the_keys(schema: &Value, whole: &[&str]) {
         (Some("ReferenceDocument"), ReferenceDocument::KEYS),
         (Some("ThresholdDocument"), ThresholdDocument::KEYS),
         (Some("TargetDocument"), TargetDocument::KEYS),
+        (Some("StreamDocument"), StreamDocument::KEYS),
+        (Some("BatchDocument"), BatchDocument::KEYS),
     ];
     for (name, keys) in maps {
         let mut keys: Vec<String> = keys.iter().map(|key| (*key).to_owned()).collect();
@@ -101,6 +104,8 @@ fn requires_alike(schema: &Value, faults: impl Fn(&str) -> Faults) {
         (Some("ReferenceDocument"), "rules: [{name: a, fields: [x], reference: {}}]"),
         (Some("ThresholdDocument"), "thresholds: [{}]"),
         (Some("TargetDocument"), "target: {}"),
+        (Some("StreamDocument"), "layout: {format: delimited}\nstream: {}"),
+        (Some("BatchDocument"), "stream: {topic: t, value: json, batch: {}}"),
     ];
     let missing = |text: &str| -> Vec<String> {
         let faults = faults(text);

@@ -6,25 +6,17 @@ use std::fmt;
 use sqlx::{AssertSqlSafe, PgConnection, Row as _};
 
 use super::STAGING;
+use crate::copy::{Source, lineage, record_number};
 use crate::feed::Feed;
-use crate::load::{JudgedChunk, sql};
+use crate::load::sql;
 
 /// A row that stands in another's way, and the key that both have.
 #[derive(Debug, Clone)]
 pub(super) struct Winner {
     index: String,
     columns: Vec<String>,
-    pub holder: Holder,
-}
-
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Holder {
-    Record {
-        job: i64,
-        record: i64,
-    },
-    /// Not of fabric's making.
-    ExistingRow,
+    /// Which record it is, for people; `None`: none of fabric's making.
+    holder: Option<String>,
 }
 
 impl Winner {
@@ -53,9 +45,9 @@ impl Winner {
 impl fmt::Display for Winner {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "has the same {} as ", self.columns.join(" and "))?;
-        match self.holder {
-            Holder::Record { job, record } => write!(f, "record {record} of job {job}, which loaded"),
-            Holder::ExistingRow => f.write_str("an existing row"),
+        match &self.holder {
+            Some(record) => write!(f, "{record}, which loaded"),
+            None => f.write_str("an existing row"),
         }
     }
 }
@@ -72,26 +64,23 @@ struct Key {
 /// The winner over each of `losers` that a join finds; the primary key's first.
 pub(super) async fn find(
     connection: &mut PgConnection,
-    chunk: &JudgedChunk,
+    feed: &Feed,
     losers: &[i64],
 ) -> Result<BTreeMap<i64, Winner>, sqlx::Error> {
     let mut found = BTreeMap::new();
     if losers.is_empty() {
         return Ok(found);
     }
-    for key in keys(connection, &chunk.feed.feed).await? {
+    for key in keys(connection, feed).await? {
         let open: Vec<i64> = losers.iter().copied().filter(|record| !found.contains_key(record)).collect();
-        let rows = sqlx::query(AssertSqlSafe(statement(&key, chunk)))
+        let rows = sqlx::query(AssertSqlSafe(statement(&key, feed)))
             .bind(open)
             .persistent(false)
             .fetch_all(&mut *connection)
             .await?;
         for row in rows {
-            let holder = match (row.get::<Option<i64>, _>(1), row.get::<Option<i64>, _>(2)) {
-                (Some(job), Some(record)) => Holder::Record { job, record },
-                _ => Holder::ExistingRow,
-            };
-            found.insert(row.get(0), Winner { index: key.index.clone(), columns: key.columns.clone(), holder });
+            let (index, columns) = (key.index.clone(), key.columns.clone());
+            found.insert(row.get(0), Winner { index, columns, holder: row.get(1) });
         }
     }
     Ok(found)
@@ -122,20 +111,35 @@ async fn keys(connection: &mut PgConnection, feed: &Feed) -> Result<Vec<Key>, sq
     Ok(keys.filter(|key| key.columns.iter().all(staged)).collect())
 }
 
-fn statement(key: &Key, chunk: &JudgedChunk) -> String {
+/// A row's record in words; null where fabric did not load it.
+fn holder(feed: &Feed) -> &'static str {
+    match Source::of(feed) {
+        Source::Files => "'record ' || t._record_no || ' of job ' || t._job_id",
+        Source::Stream => "'offset ' || t._offset || ' of ' || t._topic || ' partition ' || t._partition",
+    }
+}
+
+fn statement(key: &Key, feed: &Feed) -> String {
     let equals = if key.nulls_are_equal { "is not distinct from" } else { "=" };
     let same: Vec<String> = key
         .columns
         .iter()
         .map(|column| format!("s.{column} {equals} t.{column}", column = sql::ident(column)))
         .collect();
+    let places = |of: &str| {
+        let columns: Vec<String> = lineage(feed).iter().map(|column| format!("{of}.{}", column.name)).collect();
+        columns.join(", ")
+    };
     format!(
-        "select distinct on (s._record_no) s._record_no, t._job_id, t._record_no
+        "select distinct on (s.{number}) s.{number}, {holder}
            from {STAGING} s join (select * from {table} where {predicate}) t on {same}
-          where s._record_no = any ($1)
-            and (t._job_id, t._record_no) is distinct from (s._job_id, s._record_no)
-          order by s._record_no",
-        table = sql::table(&chunk.feed.feed.target),
+          where s.{number} = any ($1) and ({theirs}) is distinct from ({ours})
+          order by s.{number}",
+        number = record_number(feed),
+        holder = holder(feed),
+        theirs = places("t"),
+        ours = places("s"),
+        table = sql::table(&feed.target),
         predicate = key.predicate.as_deref().unwrap_or("true"),
         same = same.join(" and "),
     )

@@ -5,7 +5,7 @@ use std::collections::BTreeSet;
 use sqlx::{PgConnection, Row as _};
 
 use super::{TargetError, key_names, primary_key_name, unique_key_name};
-use crate::copy::postgres_type;
+use crate::copy::{lineage, postgres_type};
 use crate::feed::{Feed, FieldType, Target};
 use crate::load::sql;
 
@@ -52,7 +52,7 @@ pub(super) async fn check(connection: &mut PgConnection, feed: &Feed, table: &Ta
     if table.has_rules {
         reasons.push(format!("{name} has a rule on insert, which COPY does not obey: write it as a trigger"));
     }
-    reasons.extend(lineage_columns(&name, &columns));
+    reasons.extend(lineage_columns(feed, &name, &columns));
     reasons.extend(field_columns(feed, &name, &columns));
     reasons.extend(unfilled_columns(feed, &name, &columns));
     reasons.extend(missing_keys(feed, &name, &unique_keys(connection, table.oid).await?));
@@ -69,11 +69,11 @@ pub(super) async fn missing_columns(
     table: &Table,
 ) -> Result<Vec<String>, sqlx::Error> {
     let columns = columns(connection, table.oid).await?;
-    let wanted = ["_job_id", "_record_no"].map(|name| (name, "bigint".to_owned()));
+    let wanted = lineage(feed).iter().map(|column| (column.name, column.kind.to_owned()));
     let fields = feed.fields.iter().map(|field| (field.name.as_str(), postgres_type(&field.kind)));
     let lacks = |name: &str| columns.iter().all(|column| column.name != name);
     let add = |(name, kind): (&str, String)| add_column(&sql::table(&feed.target), name, &kind);
-    Ok(wanted.into_iter().chain(fields).filter(|(name, _)| lacks(name)).map(add).collect())
+    Ok(wanted.chain(fields).filter(|(name, _)| lacks(name)).map(add).collect())
 }
 
 fn add_column(table: &str, name: &str, kind: &str) -> String {
@@ -148,14 +148,15 @@ async fn unique_keys(connection: &mut PgConnection, table: i64) -> Result<Vec<BT
     Ok(keys.into_iter().map(|key| key.into_iter().collect()).collect())
 }
 
-/// `_job_id` and `_record_no`: which job loaded a row, and from which record.
-fn lineage_columns(table: &str, columns: &[Column]) -> Vec<String> {
+/// Which record a row was.
+fn lineage_columns(feed: &Feed, table: &str, columns: &[Column]) -> Vec<String> {
     let mut reasons = Vec::new();
-    for name in ["_job_id", "_record_no"] {
+    for wanted in lineage(feed) {
+        let (name, kind) = (wanted.name, wanted.kind);
         match columns.iter().find(|column| column.name == name) {
-            None => reasons.push(format!("it has no column {name}: alter table {table} add column {name} bigint")),
-            Some(column) if column.base_type != "int8" => reasons.push(format!(
-                "column {name} is {}: alter table {table} alter column {name} type bigint",
+            None => reasons.push(format!("it has no column {name}: alter table {table} add column {name} {kind}")),
+            Some(column) if column.base_type != wanted.base_type => reasons.push(format!(
+                "column {name} is {}: alter table {table} alter column {name} type {kind}",
                 column.shown_type
             )),
             Some(_) => {}
@@ -200,7 +201,8 @@ fn field_columns(feed: &Feed, table: &str, columns: &[Column]) -> Vec<String> {
 
 /// Columns that the feed does not fill and that cannot stay empty.
 fn unfilled_columns(feed: &Feed, table: &str, columns: &[Column]) -> Vec<String> {
-    let known = |name: &str| name == "_job_id" || name == "_record_no" || feed.fields.iter().any(|f| f.name == name);
+    let of_lineage = |name: &str| lineage(feed).iter().any(|column| column.name == name);
+    let known = |name: &str| of_lineage(name) || feed.fields.iter().any(|f| f.name == name);
     columns
         .iter()
         .filter(|column| column.not_null && !column.has_default && !column.generated && !known(&column.name))

@@ -3,7 +3,7 @@
 use sqlx::{AssertSqlSafe, PgConnection};
 
 use super::{derived_name, key_names, primary_key_name, unique_key_name};
-use crate::copy::postgres_type;
+use crate::copy::{Source, lineage, postgres_type};
 use crate::feed::{Feed, Field, Severity};
 use crate::load::sql;
 
@@ -15,7 +15,8 @@ pub(super) async fn create(connection: &mut PgConnection, feed: &Feed) -> Result
 
 fn statements(feed: &Feed) -> String {
     let table = sql::table(&feed.target);
-    let mut parts = vec!["_job_id bigint not null".to_owned(), "_record_no bigint not null".to_owned()];
+    let places = lineage(feed).iter().map(|column| format!("{} {} not null", column.name, column.kind));
+    let mut parts: Vec<String> = places.collect();
     parts.extend(feed.fields.iter().map(column));
     if !feed.primary_key.is_empty() {
         let columns = sql::idents(key_names(feed, &feed.primary_key));
@@ -25,12 +26,16 @@ fn statements(feed: &Feed) -> String {
         let columns = sql::idents(key_names(feed, key));
         parts.push(format!("constraint {} unique ({columns})", sql::ident(&unique_key_name(feed, key))));
     }
-    // A job's rows lie together, but jobs that load at once are interleaved: multi-minmax keeps several ranges per
-    // block range. Undo and proof by _job_id read through it; loading pays almost nothing for it.
-    let brin = sql::ident(&derived_name(&feed.target.table, "job_id_brin"));
+    // A job's rows lie together, but jobs that load at once are interleaved, and so are partitions: multi-minmax keeps
+    // several ranges per block range. Undo and proof by lineage read through it; loading pays almost nothing for it.
+    let (suffix, by) = match Source::of(feed) {
+        Source::Files => ("job_id_brin", "_job_id int8_minmax_multi_ops"),
+        Source::Stream => ("offset_brin", "_partition int4_minmax_multi_ops, _offset int8_minmax_multi_ops"),
+    };
+    let brin = sql::ident(&derived_name(&feed.target.table, suffix));
     format!(
         "create table {table} (\n    {}\n);\n\
-         create index {brin} on {table} using brin (_job_id int8_minmax_multi_ops) with (autosummarize = on);",
+         create index {brin} on {table} using brin ({by}) with (autosummarize = on);",
         parts.join(",\n    ")
     )
 }

@@ -10,7 +10,16 @@ use crate::rules::{PlanFault, SetFile, Sets};
 
 fn field(name: &str, kind: FieldType, constraints: Vec<Constraint>) -> Field {
     let name = name.to_owned();
-    Field { name, description: None, pii: false, kind, required: false, constraints, severity: Severity::Error }
+    Field {
+        name,
+        description: None,
+        pii: false,
+        kind,
+        pointer: None,
+        required: false,
+        constraints,
+        severity: Severity::Error,
+    }
 }
 
 fn bound(scaled: i128, text: &str) -> Bound {
@@ -38,6 +47,7 @@ fn feed() -> Feed {
             header: false,
             missing_values: vec![String::new(), "NULL".to_owned()],
         }),
+        stream: None,
         fields: vec![key, field("amount", money, limits), currency, field("at", local, vec![])],
         primary_key: vec![],
         unique_keys: vec![],
@@ -56,7 +66,7 @@ fn compiled(feed: &Feed) -> Plan {
 /// The values of one record and what it broke, by name.
 fn judged<'c>(plan: &Plan, cells: &[&'c [u8]]) -> (Vec<Value<'c>>, Vec<String>) {
     let (mut values, mut broken) = (Vec::new(), Vec::new());
-    let both = (|column: usize| cells[column], |column: usize| std::str::from_utf8(cells[column]).ok());
+    let both = (|column: usize| Some(cells[column]), |column: usize| std::str::from_utf8(cells[column]).ok());
     plan.judge_cells(both, &[0, 1, 2, 3], Nuls::Somewhere, &mut values, &mut broken);
     assert!(broken.is_sorted(), "in the order of the plan's rules");
     (values, broken.iter().map(|rule| plan.rule(*rule).name.clone()).collect())
@@ -323,4 +333,64 @@ fn a_plan_needs_every_set_with_as_many_columns_as_the_rule_has_fields() {
         "rule pair looks up key with currency in the reference set pairs, whose key is the column key; \
          the set would be loaded for it with `--columns key,currency`"
     );
+}
+
+/// The feed of these tests as a stream of JSON values.
+fn stream() -> Feed {
+    let stream = crate::feed::Stream { topic: "t".to_owned(), batch: crate::feed::BatchLimits::default() };
+    Feed { layout: Layout::Json, stream: Some(stream), ..feed() }
+}
+
+/// What became of each value: its values, or the rules that it broke.
+fn judged_messages(feed: &Feed, values: &[Option<&[u8]>]) -> Vec<Result<String, String>> {
+    let mut messages = crate::record::Messages::default();
+    values.iter().zip(7_u64..).for_each(|(value, offset)| messages.push(offset, *value, 100));
+    let mut outcomes: Vec<Option<Result<String, String>>> = vec![None; values.len()];
+    let place = |offset: u64| usize::try_from(offset - 7).unwrap();
+    let verdict = compiled(feed).judge_messages(&messages, &mut Scratch::default(), |offset, values| {
+        outcomes[place(offset)] = Some(Ok(format!("{values:?}")));
+    });
+    assert_eq!(verdict.records, verdict.accepted + verdict.rejects.len() as u64);
+    for reject in &verdict.rejects {
+        let rules: Vec<_> = reject.breaches.iter().map(|breach| breach.rule.as_str()).collect();
+        outcomes[place(reject.at.record)] = Some(Err(rules.join(" ")));
+    }
+    outcomes.into_iter().map(|outcome| outcome.unwrap()).collect()
+}
+
+#[test]
+fn each_message_is_accepted_or_rejected_for_what_it_is() {
+    let long = [b'x'; 101];
+    let values: [Option<&[u8]>; 7] = [
+        Some(br#"{"key":"T001","amount":12.50,"currency":"EUR","at":"1970-01-01 01:00:00"}"#),
+        Some(br#"{"key":"T002","amount":"7","currency":""}"#),
+        Some(br#"{"amount":"-1","currency":null}"#),
+        Some(b"T001|1"),
+        None,
+        Some(&long),
+        Some(br#"{"key":"T003\u0000","currency":"EUR"}"#),
+    ];
+    let outcomes = judged_messages(&stream(), &values);
+    assert_eq!(outcomes[0], Ok(r#"[Text("T001"), Decimal(1250), Text("EUR"), Timestamp(0)]"#.to_owned()));
+    assert!(outcomes[1].is_ok(), "a currency that is none only warns: {outcomes:?}");
+    let broken: Vec<&str> = outcomes[2..].iter().map(|outcome| outcome.as_ref().unwrap_err().as_str()).collect();
+    let expected = [
+        "key.required amount.exclusiveMinimum currency.required",
+        "schema-error",
+        "record.null",
+        "record.tooLong",
+        "key.nul key.pattern",
+    ];
+    assert_eq!(broken, expected);
+}
+
+#[test]
+fn a_message_that_is_text_is_one_line() {
+    let feed = Feed { layout: feed().layout, ..stream() };
+    let values: [Option<&[u8]>; 5] =
+        [Some(b"T001|1|EUR|"), Some(b"T001|1|EUR|\r\n"), Some(b"T001|1"), Some(b"a\nb"), Some(b"")];
+    let outcomes = judged_messages(&feed, &values);
+    assert_eq!(outcomes[0], outcomes[1]);
+    let broken: Vec<&str> = outcomes[2..].iter().map(|outcome| outcome.as_ref().unwrap_err().as_str()).collect();
+    assert_eq!(broken, ["record.fieldCount", "schema-error", "schema-error"]);
 }

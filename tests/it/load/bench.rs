@@ -147,7 +147,7 @@ pub struct GatedLoader {
 
 impl GatedLoader {
     pub async fn load(&mut self, chunk: &JudgedChunk) -> Result<Outcome, LoadError> {
-        match self.gates.enter(chunk, Instant::now()).await {
+        match self.gates.enter(&chunk.feed, chunk.origin, Instant::now()).await {
             Entry::Pass(pass) => self.loader.load(chunk, &pass).await,
             Entry::Aside(aside) => panic!("a chunk that comes alone is let through: {aside:?}"),
         }

@@ -220,7 +220,9 @@ fn exit_of_error(error: &IngestError) -> Exit {
         IngestError::Register(
             RegisterError::NoJob(_)
             | RegisterError::NotResumable { .. }
-            | RegisterError::Config(ConfigError::NoFeed { .. } | ConfigError::Retired { .. }),
+            | RegisterError::Config(
+                ConfigError::NoFeed { .. } | ConfigError::Retired { .. } | ConfigError::NoFiles { .. },
+            ),
         )
         | IngestError::NoPath { .. }
         | IngestError::SourceGone { .. }

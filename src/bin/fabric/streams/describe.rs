@@ -1,0 +1,88 @@
+//! `fabric streams describe`: what a producer needs to know.
+
+use fabric::config;
+use fabric::feed::{Feed, Field, Layout, Stream};
+use fabric::report::{Align, table};
+use serde_json::{Value, json};
+
+use super::no_stream;
+use crate::exit::Exit;
+use crate::globals::{Globals, print, print_json};
+use crate::server;
+
+/// Print what a producer of a stream needs: topic, form of a value, fields, limits
+#[derive(Debug, clap::Args)]
+#[command(after_help = "Example:\n  fabric streams describe payments")]
+pub struct Args {
+    feed: String,
+    /// Print JSON
+    #[arg(long)]
+    json: bool,
+}
+
+pub fn run(globals: &Globals, args: Args) -> anyhow::Result<Exit> {
+    server::run(globals, async |server| {
+        let active = config::active_feed(&server.pool, &args.feed).await?;
+        let Some(stream) = &active.feed.stream else { return Err(no_stream(&args.feed).into()) };
+        let longest = server.settings.ingest.record_bytes;
+        if args.json {
+            print_json(&as_json(&active.feed, active.version, stream, longest))?;
+        } else {
+            print(&text(&active.feed, active.version, stream, longest))?;
+        }
+        Ok(Exit::Done)
+    })
+}
+
+fn value_of(feed: &Feed) -> String {
+    match &feed.layout {
+        Layout::Json => "one JSON object, UTF-8".to_owned(),
+        Layout::Delimited(layout) => {
+            let quote = layout.quote.map_or("no quotes".to_owned(), |quote| format!("quoted by {}", char::from(quote)));
+            format!("one line of text, UTF-8, cells parted by {:?}, {quote}, no header", char::from(layout.delimiter))
+        }
+    }
+}
+
+/// Where a value has the field.
+fn place(field: &Field, layout: &Layout, number: usize) -> String {
+    match (layout, &field.pointer) {
+        (Layout::Delimited(_), _) => format!("cell {}", number + 1),
+        (Layout::Json, None) => format!("/{}", field.name),
+        (Layout::Json, Some(tokens)) => {
+            tokens.iter().map(|token| format!("/{}", token.replace('~', "~0").replace('/', "~1"))).collect()
+        }
+    }
+}
+
+fn as_json(feed: &Feed, version: i32, stream: &Stream, longest: usize) -> Value {
+    let fields = feed.fields.iter().enumerate().map(|(number, field)| {
+        json!({
+            "name": field.name, "type": field.kind.to_string(), "required": field.required,
+            "at": place(field, &feed.layout, number),
+        })
+    });
+    json!({
+        "feed": feed.name.as_str(), "version": version, "topic": stream.topic,
+        "value": match feed.layout { Layout::Json => "json", Layout::Delimited(_) => "delimited" },
+        "key": "any", "headers": [], "longestValueBytes": longest,
+        "fields": fields.collect::<Vec<_>>(),
+    })
+}
+
+fn text(feed: &Feed, version: i32, stream: &Stream, longest: usize) -> String {
+    let mut text = format!(
+        "{} v{version}\n  topic    {}\n  value    {}\n  key      any: it is not read; records of one key keep their order\n  \
+         headers  none are needed\n  limit    {longest} bytes in a value\n\n",
+        feed.name,
+        stream.topic,
+        value_of(feed)
+    );
+    let heads = [("field", Align::Left), ("type", Align::Left), ("", Align::Left), ("at", Align::Left)];
+    let rows = feed.fields.iter().enumerate().map(|(number, field)| {
+        let required = if field.required { "required" } else { "" };
+        vec![field.name.clone(), field.kind.to_string(), required.to_owned(), place(field, &feed.layout, number)]
+    });
+    text.push_str(&table("  ", &heads, &rows.collect::<Vec<_>>()));
+    text
+}

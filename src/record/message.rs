@@ -1,0 +1,84 @@
+//! Messages of a record topic, each one record, side by side in memory.
+
+/// Bytes that are kept of a message that is longer than a record may be.
+const KEPT: usize = 64 << 10;
+
+/// The messages of a batch, in the order of their offsets.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct Messages {
+    payload: Vec<u8>,
+    list: Vec<Message>,
+}
+
+/// One of them.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Message {
+    pub offset: u64,
+    /// Where its value lies in the payload.
+    pub start: usize,
+    pub end: usize,
+    pub content: Content,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Content {
+    Value,
+    /// No value at all, as a tombstone of a compacted topic has none.
+    Null,
+    /// It is longer than a record may be: this many bytes, of which the first are kept.
+    Overlong {
+        length: u64,
+    },
+}
+
+impl Message {
+    /// Bytes of the value in the topic.
+    pub const fn length(&self) -> u64 {
+        match self.content {
+            Content::Overlong { length } => length,
+            Content::Value | Content::Null => (self.end - self.start) as u64,
+        }
+    }
+}
+
+impl Messages {
+    /// `longest`: bytes that a record may have.
+    pub fn push(&mut self, offset: u64, value: Option<&[u8]>, longest: usize) {
+        let start = self.payload.len();
+        let bytes = value.unwrap_or_default();
+        let content = match value {
+            None => Content::Null,
+            Some(_) if bytes.len() > longest => Content::Overlong { length: bytes.len() as u64 },
+            Some(_) => Content::Value,
+        };
+        let kept = if content == Content::Value { bytes } else { &bytes[..bytes.len().min(KEPT)] };
+        self.payload.extend_from_slice(kept);
+        self.list.push(Message { offset, start, end: self.payload.len(), content });
+    }
+
+    pub fn iter(&self) -> impl Iterator<Item = &Message> {
+        self.list.iter()
+    }
+
+    pub fn value(&self, message: &Message) -> &[u8] {
+        &self.payload[message.start..message.end]
+    }
+
+    /// All values, one behind the other.
+    pub fn payload(&self) -> &[u8] {
+        &self.payload
+    }
+
+    pub fn len(&self) -> usize {
+        self.list.len()
+    }
+
+    pub fn is_empty(&self) -> bool {
+        self.list.is_empty()
+    }
+
+    /// The last message's.
+    pub fn last_offset(&self) -> Option<u64> {
+        self.list.last().map(|message| message.offset)
+    }
+}

@@ -1,0 +1,163 @@
+//! Turns a batch of messages into accepted records and a verdict, with a plan.
+
+use super::{note, recycle};
+use crate::chunk::Position;
+use crate::feed::{Delimited, Severity};
+use crate::record::{Cells, Content, Message, Messages, Reader, RecordFault};
+use crate::rules::field::Nuls;
+use crate::rules::plan::{NULL_VALUE, SCHEMA_ERROR, structure_rule};
+use crate::rules::{Breach, Plan, Reject, RuleId, Scratch, Value, Verdict, message};
+
+/// Why a message could not be read as a record.
+struct Unreadable {
+    rule: RuleId,
+    /// For people, after the record.
+    message: String,
+}
+
+impl Plan {
+    /// Judges every message of a stream's batch; calls `accept` with the offset of each good one and its values, one per
+    /// field of the feed.
+    pub fn judge_messages(
+        &self,
+        messages: &Messages,
+        scratch: &mut Scratch,
+        mut accept: impl FnMut(u64, &[Value<'_>]),
+    ) -> Verdict {
+        scratch.tally.clear();
+        scratch.tally.resize(self.rules().len(), None);
+        let mut verdict = Verdict::default();
+        let mut cells: Cells<'_> = vec![None; self.fields.len()];
+        for message in messages.iter() {
+            verdict.records += 1;
+            match self.judge_message(messages, message, &mut cells, scratch, &mut accept) {
+                None => verdict.accepted += 1,
+                Some(reject) => verdict.rejects.push(reject),
+            }
+        }
+        verdict.tally = scratch.tally.iter().flatten().copied().collect();
+        verdict
+    }
+
+    fn judge_message<'m>(
+        &self,
+        messages: &'m Messages,
+        message: &Message,
+        cells: &mut Cells<'m>,
+        scratch: &mut Scratch,
+        accept: &mut impl FnMut(u64, &[Value<'_>]),
+    ) -> Option<Reject> {
+        let value = messages.value(message);
+        let judged = match (message.content, self.layout.delimited()) {
+            (Content::Null, _) => Err(Unreadable { rule: NULL_VALUE, message: "has no value".to_owned() }),
+            (Content::Overlong { length }, _) => Err(self.structure(RecordFault::Overlong { length })),
+            (Content::Value, Some(layout)) => self.judge_line(layout, value, message, scratch, accept),
+            (Content::Value, None) => self.judge_json(value, message, cells, scratch, accept),
+        };
+        let breaches = match judged {
+            Ok(None) => return None,
+            Ok(Some(breaches)) => breaches,
+            Err(fault) => {
+                note(&mut scratch.tally, fault.rule, place(message));
+                vec![self.unread(fault)]
+            }
+        };
+        let (start, end) = (message.start, message.end);
+        Some(Reject { at: place(message), start, end, length: message.length(), breaches })
+    }
+
+    fn judge_json<'m>(
+        &self,
+        value: &'m [u8],
+        message: &Message,
+        cells: &mut Cells<'m>,
+        scratch: &mut Scratch,
+        accept: &mut impl FnMut(u64, &[Value<'_>]),
+    ) -> Result<Option<Vec<Breach>>, Unreadable> {
+        let read = self.members.read(value, cells);
+        read.map_err(|message| Unreadable { rule: SCHEMA_ERROR, message })?;
+        // A NUL may come of an escape.
+        let nuls = if cells.iter().flatten().any(|cell| cell.contains('\0')) { Nuls::Somewhere } else { Nuls::Absent };
+        let text = |field: usize| cells[field].as_deref();
+        Ok(self.judge_fields((|field: usize| text(field).map(str::as_bytes), text), nuls, message, scratch, accept))
+    }
+
+    /// A message's value is one line, whose line end may be left out.
+    fn judge_line(
+        &self,
+        layout: &Delimited,
+        value: &[u8],
+        message: &Message,
+        scratch: &mut Scratch,
+        accept: &mut impl FnMut(u64, &[Value<'_>]),
+    ) -> Result<Option<Vec<Breach>>, Unreadable> {
+        let undecodable = |message: &str| Unreadable { rule: SCHEMA_ERROR, message: message.to_owned() };
+        let mut reader = Reader::of_message(layout, self.fields.len(), value);
+        let Some((record, fault)) = reader.next_record() else { return Err(undecodable("is empty")) };
+        if record.raw.len() < value.len() {
+            return Err(undecodable("is more than one line"));
+        }
+        if let Some(fault) = fault {
+            return Err(self.structure(fault));
+        }
+        let nuls = if memchr::memchr(0, value).is_some() { Nuls::Somewhere } else { Nuls::Absent };
+        let both = (|field: usize| Some(record.cell(field)), |field: usize| record.text(field));
+        Ok(self.judge_fields(both, nuls, message, scratch, accept))
+    }
+
+    /// The cells of a value that was accepted, in the order of the feed's fields.
+    pub fn cells_of(&self, value: &[u8]) -> Vec<String> {
+        let fields = self.fields.len();
+        let Some(layout) = self.layout.delimited() else {
+            let mut cells: Cells<'_> = vec![None; fields];
+            // What was accepted can be read.
+            self.members.read(value, &mut cells).ok();
+            return cells.into_iter().map(|cell| cell.unwrap_or_default().into_owned()).collect();
+        };
+        let mut reader = Reader::of_message(layout, fields, value);
+        let Some((record, _)) = reader.next_record() else { return Vec::new() };
+        (0..record.len()).map(|cell| String::from_utf8_lossy(record.cell(cell)).into_owned()).collect()
+    }
+
+    /// `None`: it is accepted.
+    fn judge_fields<'c>(
+        &self,
+        (cell, text): (impl Fn(usize) -> Option<&'c [u8]>, impl Fn(usize) -> Option<&'c str>),
+        nuls: Nuls,
+        message: &Message,
+        scratch: &mut Scratch,
+        accept: &mut impl FnMut(u64, &[Value<'_>]),
+    ) -> Option<Vec<Breach>> {
+        let Scratch { values, broken, key, tally } = scratch;
+        let mut read = recycle(std::mem::take(values));
+        broken.clear();
+        self.judge_cells((&cell, text), &self.in_order, nuls, &mut read, broken);
+        let bytes = |field: usize| cell(field).unwrap_or_default();
+        for rule in &self.references {
+            rule.judge(bytes, &read, key, broken);
+        }
+        for rule in broken.iter() {
+            note(tally, *rule, place(message));
+        }
+        let accepted = broken.iter().all(|rule| self.rule(*rule).severity == Severity::Warn);
+        if accepted {
+            accept(message.offset, &read);
+        }
+        *values = recycle(read);
+        (!accepted).then(|| broken.iter().map(|rule| self.breach(*rule, bytes)).collect())
+    }
+
+    fn structure(&self, fault: RecordFault) -> Unreadable {
+        Unreadable { rule: structure_rule(fault), message: message::structure(fault, self.width_of) }
+    }
+
+    fn unread(&self, fault: Unreadable) -> Breach {
+        let rule = self.rule(fault.rule);
+        Breach { rule: rule.name.clone(), severity: rule.severity, field: None, value: None, message: fault.message }
+    }
+}
+
+/// By its offset; where it lies in the payload.
+fn place(message: &Message) -> Position {
+    Position { record: message.offset, line: 0, byte: message.start as u64 }
+}

@@ -1,0 +1,216 @@
+//! One partition of a record topic while it is this member's: where it stands, and whether it may be taken from.
+
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::thread::Thread;
+
+use super::known::Stream;
+use crate::record::Messages;
+use crate::validate::Share;
+
+/// What may be done with it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Standing {
+    /// It is asked where it begins, or it has a gap, or its stream is paused; nothing is taken.
+    Opening,
+    /// It begins there; the polling thread has not yet placed itself.
+    Placed { next: i64, topic_id: Arc<str> },
+    Open {
+        /// Where the next batch begins.
+        next: i64,
+        topic_id: Arc<str>,
+        /// How often it had been opened before: what was in flight then moves nothing now.
+        epoch: u64,
+        in_flight: bool,
+    },
+    /// Revoked, lost, or the process ends.
+    Over,
+}
+
+#[derive(Debug)]
+pub struct Partition {
+    pub stream: Arc<Stream>,
+    pub number: i32,
+    standing: Mutex<Standing>,
+    opened: AtomicU64,
+    poller: Thread,
+}
+
+/// A batch that is to be loaded, and the partition that waits for it.
+#[derive(Debug)]
+pub struct Closed {
+    pub partition: Arc<Partition>,
+    /// From there on the partition is not loaded.
+    pub expected: i64,
+    pub topic_id: Arc<str>,
+    pub epoch: u64,
+    pub messages: Messages,
+    /// Of the process's memory.
+    pub share: Share,
+}
+
+/// Where a batch begins.
+#[derive(Debug)]
+pub struct Begun {
+    pub expected: i64,
+    pub topic_id: Arc<str>,
+    pub epoch: u64,
+}
+
+impl Partition {
+    pub fn new(stream: Arc<Stream>, number: i32, poller: Thread) -> Arc<Self> {
+        Arc::new(Self { stream, number, standing: Mutex::new(Standing::Opening), opened: AtomicU64::new(0), poller })
+    }
+
+    pub fn standing(&self) -> Standing {
+        self.lock().clone()
+    }
+
+    pub fn is_over(&self) -> bool {
+        *self.lock() == Standing::Over
+    }
+
+    /// It is known where it begins.
+    pub fn place(&self, next: i64, topic_id: Arc<str>) {
+        let mut standing = self.lock();
+        if *standing == Standing::Opening {
+            *standing = Standing::Placed { next, topic_id };
+        }
+        drop(standing);
+        self.poller.unpark();
+    }
+
+    /// The polling thread stands where it begins.
+    pub fn open(&self) {
+        let mut standing = self.lock();
+        if let Standing::Placed { next, topic_id } = &*standing {
+            let epoch = self.opened.fetch_add(1, Ordering::Relaxed);
+            *standing = Standing::Open { next: *next, topic_id: Arc::clone(topic_id), epoch, in_flight: false };
+        }
+    }
+
+    /// Takes the way for a batch; `None`: it may not be loaded now.
+    pub fn begin(&self) -> Option<Begun> {
+        match &mut *self.lock() {
+            Standing::Open { next, topic_id, epoch, in_flight } if !*in_flight => {
+                *in_flight = true;
+                Some(Begun { expected: *next, topic_id: Arc::clone(topic_id), epoch: *epoch })
+            }
+            _ => None,
+        }
+    }
+
+    /// The batch that was begun in this epoch is in Postgres.
+    pub fn loaded(&self, of_epoch: u64, up_to: i64) {
+        if let Standing::Open { next, epoch, in_flight, .. } = &mut *self.lock()
+            && *epoch == of_epoch
+        {
+            (*next, *in_flight) = (up_to, false);
+        }
+        self.poller.unpark();
+    }
+
+    /// It cannot go on where it stands: it is to be opened anew. Answers whether the caller has to see to that.
+    pub fn reopen(&self) -> bool {
+        let mut standing = self.lock();
+        let open = matches!(&*standing, Standing::Open { .. });
+        if open {
+            *standing = Standing::Opening;
+        }
+        open
+    }
+
+    /// As [`Self::reopen`], for a batch that was begun in this epoch.
+    pub fn reopen_of(&self, of_epoch: u64) -> bool {
+        let is_it = matches!(&*self.lock(), Standing::Open { epoch, .. } if *epoch == of_epoch);
+        is_it && self.reopen()
+    }
+
+    /// As [`Self::reopen`], unless it has moved since it stood at `next` with nothing in flight.
+    pub fn reopen_at_rest(&self, at: i64) -> bool {
+        let mut standing = self.lock();
+        let rests = matches!(&*standing, Standing::Open { next, in_flight: false, .. } if *next == at);
+        if rests {
+            *standing = Standing::Opening;
+        }
+        rests
+    }
+
+    pub fn end(&self) {
+        *self.lock() = Standing::Over;
+    }
+
+    /// The topic's id, as long as it is open.
+    pub fn open_topic_id(&self) -> Option<Arc<str>> {
+        match &*self.lock() {
+            Standing::Open { topic_id, .. } => Some(Arc::clone(topic_id)),
+            _ => None,
+        }
+    }
+
+    /// Where it stands with nothing in flight.
+    pub fn rests_at(&self) -> Option<i64> {
+        match &*self.lock() {
+            Standing::Open { next, in_flight: false, .. } => Some(*next),
+            _ => None,
+        }
+    }
+
+    /// Each change is complete before anything could panic.
+    fn lock(&self) -> MutexGuard<'_, Standing> {
+        self.standing.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl std::fmt::Display for Partition {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "stream {} ({} partition {})", self.stream.feed, self.stream.topic, self.number)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::feed::BatchLimits;
+
+    fn opened(at: i64) -> Arc<Partition> {
+        let stream = Arc::new(Stream::new("f".into(), "t".into(), BatchLimits::default()));
+        let partition = Partition::new(stream, 0, std::thread::current());
+        open_again(&partition, at);
+        partition
+    }
+
+    fn open_again(partition: &Partition, at: i64) {
+        partition.place(at, "id".into());
+        partition.open();
+    }
+
+    #[test]
+    fn one_batch_is_in_flight_and_the_next_begins_where_it_ended() {
+        let partition = opened(5);
+        let begun = partition.begin().unwrap();
+        assert!(begun.expected == 5 && partition.begin().is_none() && partition.rests_at().is_none());
+        partition.loaded(begun.epoch, 9);
+        assert_eq!(partition.begin().map(|begun| begun.expected), Some(9));
+    }
+
+    #[test]
+    fn a_batch_of_before_it_was_opened_anew_moves_nothing() {
+        let partition = opened(5);
+        let before = partition.begin().unwrap();
+        assert!(partition.reopen());
+        open_again(&partition, 5);
+        partition.loaded(before.epoch, 9);
+        assert!(!partition.reopen_of(before.epoch));
+        assert_eq!(partition.rests_at(), Some(5));
+    }
+
+    #[test]
+    fn what_is_over_is_opened_no_more() {
+        let partition = opened(5);
+        partition.end();
+        assert!(!partition.reopen());
+        open_again(&partition, 7);
+        assert!(partition.is_over());
+    }
+}

@@ -1,0 +1,8 @@
+//! Record topics: every message exactly once a row or a reject, whatever is killed, restarted, moved or made anew.
+
+mod asked;
+mod bad_input;
+mod bench;
+mod loaded;
+mod moved;
+mod struck;
