@@ -39,7 +39,7 @@ struct Entry<V: ?Sized> {
     value: Option<Arc<V>>,
     bytes: u64,
     since: Instant,
-    /// From when its time runs.
+    /// How long, from when its time runs.
     stay: Duration,
 }
 
