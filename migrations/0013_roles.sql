@@ -51,7 +51,8 @@ begin
                            each_role);
             execute format('grant update on fabric.jobs to %I', each_role);
             execute format('grant update, delete on fabric.owed_chunks to %I', each_role);
-            execute format('grant update on fabric.streams, fabric.stream_positions to %I', each_role);
+            execute format('grant update on fabric.streams to %I', each_role);
+            execute format('grant insert, update on fabric.stream_positions to %I', each_role);
         else
             null;
         end case;

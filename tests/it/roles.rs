@@ -111,6 +111,7 @@ async fn people_have_what_their_role_is_for() {
         assert_eq!(holds(role, "update", "feeds").await, edits, "{role}");
         let runs = ["fabric_app", "fabric_operator"].contains(&role);
         assert_eq!(holds(role, "update", "jobs").await, runs, "{role}");
+        assert_eq!(holds(role, "update", "streams").await, runs, "{role}");
         let approves = format!(
             "select has_function_privilege('{role}', 'fabric.approve_feed(text, integer, text)', 'execute')::integer::bigint"
         );
