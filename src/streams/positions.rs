@@ -19,7 +19,10 @@ pub async fn of(
     low: i64,
 ) -> Result<Position, sqlx::Error> {
     sqlx::query(
-        "insert into fabric.stream_positions (feed, topic, partition, topic_id, next_offset) values ($1, $2, $3, $4, $5)
+        // Asked first: `on conflict` alone would wait for a loader that has moved the row and not ended, which may be frozen.
+        "insert into fabric.stream_positions (feed, topic, partition, topic_id, next_offset)
+         select $1, $2, $3, $4, $5
+          where not exists (select from fabric.stream_positions where feed = $1 and topic = $2 and partition = $3)
          on conflict do nothing",
     )
     .bind(feed)
