@@ -90,11 +90,12 @@ pub(super) enum Encoding {
 words! { Format { "delimited" => Delimited } later ["fixed-width", "json-lines"] }
 #[derive(Debug, Clone, Copy)]
 pub(super) enum StreamValue {
+    Avro,
     Json,
     Delimited,
 }
 
-words! { StreamValue { "json" => Json, "delimited" => Delimited } later ["avro"] }
+words! { StreamValue { "avro" => Avro, "json" => Json, "delimited" => Delimited } later [] }
 words! { Encoding { "utf-8" => Utf8 } later [] }
 words! { Approval { "required" => Required } later [] }
 words! { OnEmpty { "ok" => Ok, "warn" => Warn, "fail" => Fail } later [] }
@@ -141,7 +142,7 @@ document! {
         "extends" extends: Written<Vec<Written<String>>>,
         /// `required`: somebody other than its author makes a version of the feed the active one.
         "approval" approval: Written<Approval>,
-        /// How the bytes of a file become records; needed here or in a template, but for a stream of JSON values.
+        /// How the bytes of a file become records; needed here or in a template, but for a stream of Avro or JSON values.
         #[schemars(required)]
         "layout" layout: LayoutDocument,
         /// Records come one by one from a Kafka topic instead of in files.
@@ -193,9 +194,13 @@ document! {
         /// The topic's whole name.
         #[schemars(required, extend("pattern" = "^[a-zA-Z0-9._-]{1,249}$"))]
         "topic" topic: Written<String>,
-        /// What a message's value is: a `json` object, or one line of `delimited` text, which `layout` describes.
+        /// What a message's value is: an `avro` datum in single-object encoding, a `json` object, or one line of
+        /// `delimited` text, which `layout` describes.
         #[schemars(required)]
         "value" value: Written<StreamValue>,
+        /// Whether Avro values name their schema by its id in the schema registry (the Confluent wire format); default
+        /// `false`.
+        "schemaRegistry" schema_registry: Written<bool>,
         /// When a batch is loaded.
         "batch" batch: BatchDocument,
     }
@@ -226,7 +231,7 @@ document! {
         "description" description: Written<String>,
         /// How confidential the field is, in your own words.
         "classification" classification: Written<String>,
-        /// The way to the member of a JSON value: `/address/city` (RFC 6901); default the member of the field's name.
+        /// The way to the member of a JSON value, or the field of an Avro record: `/address/city` (RFC 6901); default the member of the field's name.
         #[schemars(extend("pattern" = "^/"))]
         "pointer" pointer: Written<String>,
         /// Whether it holds personal data; default `false`.

@@ -82,6 +82,17 @@ pub enum Layout {
     Delimited(Delimited),
     /// One JSON object is one record. What a member lacks, and `null`, is no value.
     Json,
+    /// One Avro datum is one record. `null` is no value.
+    Avro(Framing),
+}
+
+/// How a message says which schema its Avro datum was written with.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Framing {
+    /// By the schema's fingerprint, as the Avro specification has it ("Single-object encoding").
+    SingleObject,
+    /// By the schema's id in a Confluent schema registry.
+    Confluent,
 }
 
 impl Layout {
@@ -89,7 +100,7 @@ impl Layout {
     pub fn missing_values(&self) -> &[String] {
         match self {
             Self::Delimited(delimited) => &delimited.missing_values,
-            Self::Json => &[],
+            Self::Json | Self::Avro(_) => &[],
         }
     }
 
@@ -97,7 +108,7 @@ impl Layout {
     pub const fn delimited(&self) -> Option<&Delimited> {
         match self {
             Self::Delimited(delimited) => Some(delimited),
-            Self::Json => None,
+            Self::Json | Self::Avro(_) => None,
         }
     }
 }
@@ -147,7 +158,7 @@ pub struct Field {
     /// Holds personal data: masked where values are shown to more than the feed's owners.
     pub pii: bool,
     pub kind: FieldType,
-    /// Of JSON values: the way to its member, a JSON Pointer's tokens (RFC 6901), decoded; one at least. `None`: the
+    /// Of JSON and Avro values: the way to its member, a JSON Pointer's tokens (RFC 6901), decoded; one at least. `None`: the
     /// member of its own name.
     pub pointer: Option<Vec<String>>,
     pub required: bool,
@@ -155,6 +166,25 @@ pub struct Field {
     pub constraints: Vec<Constraint>,
     /// Of this field's own rules.
     pub severity: Severity,
+}
+
+impl Field {
+    /// The way to its member in a JSON or Avro value.
+    pub fn way(&self) -> &[String] {
+        self.pointer.as_deref().unwrap_or(std::slice::from_ref(&self.name))
+    }
+
+    /// Whether a record without it may be loaded.
+    pub fn is_optional(&self) -> bool {
+        !self.required || self.severity == Severity::Warn
+    }
+}
+
+/// As the Avro specification has it ("Names"), without a namespace.
+pub fn is_avro_name(name: &str) -> bool {
+    let mut bytes = name.bytes();
+    bytes.next().is_some_and(|byte| byte.is_ascii_alphabetic() || byte == b'_')
+        && bytes.all(|byte| byte.is_ascii_alphanumeric() || byte == b'_')
 }
 
 #[derive(Debug, Clone, PartialEq, Eq)]

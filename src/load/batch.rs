@@ -14,6 +14,7 @@ use crate::config::PinnedFeed;
 use crate::copy::{KeepSource, STREAM_REJECT_COLUMNS, StreamRejectEncoder};
 use crate::ledger::Fence;
 use crate::record::Messages;
+use crate::record::avro::Readings;
 use crate::rules::{Reject, Verdict};
 
 /// Messages of one partition that have been judged and encoded, ready to load.
@@ -23,6 +24,8 @@ pub struct JudgedBatch {
     /// The offset from which on the partition is not loaded yet.
     pub expected: i64,
     pub messages: Messages,
+    /// Of the schemas that the messages name, where they are Avro.
+    pub readings: Arc<Readings>,
     pub verdict: Verdict,
     /// The accepted records as one whole binary COPY of the target's columns.
     pub rows: Vec<u8>,
@@ -121,7 +124,7 @@ impl Piece for JudgedBatch {
     fn find(&self, wanted: &HashSet<u64>) -> Result<BTreeMap<u64, Found>, String> {
         let found = self.messages.iter().filter(|message| wanted.contains(&message.offset)).map(|message| {
             let at = Position { record: message.offset, line: 0, byte: message.start as u64 };
-            let cells = self.feed.plan.cells_of(self.messages.value(message));
+            let cells = self.feed.plan.cells_of(self.messages.value(message), &self.readings);
             (message.offset, Found { at, start: message.start, end: message.end, cells })
         });
         Ok(found.collect())

@@ -9,39 +9,12 @@ use std::fmt;
 use serde::de::{Deserializer, IgnoredAny, MapAccess, SeqAccess, Visitor};
 use serde_json::value::RawValue;
 
-use crate::feed::Feed;
+use super::Members;
 
 /// Cells in the order of the feed's fields.
 pub type Cells<'v> = Vec<Option<Cow<'v, str>>>;
 
-/// The ways to all fields, as a tree of names.
-#[derive(Debug, Clone, PartialEq, Eq, Default)]
-pub struct Members {
-    children: Vec<(String, Members)>,
-    /// Indices of the fields whose way ends here.
-    fields: Vec<usize>,
-}
-
 impl Members {
-    pub fn of(feed: &Feed) -> Self {
-        let mut members = Self::default();
-        for (index, field) in feed.fields.iter().enumerate() {
-            let own_name = [field.name.clone()];
-            let way = field.pointer.as_deref().unwrap_or(&own_name);
-            let mut at = &mut members;
-            for name in way {
-                let known = at.children.iter().position(|(child, _)| child == name);
-                let place = known.unwrap_or_else(|| {
-                    at.children.push((name.clone(), Self::default()));
-                    at.children.len() - 1
-                });
-                at = &mut at.children[place].1;
-            }
-            at.fields.push(index);
-        }
-        members
-    }
-
     /// Fills `cells`, one per field. The error says why the value is no JSON object; it quotes nothing of it.
     pub fn read<'v>(&self, value: &'v [u8], cells: &mut Cells<'v>) -> Result<(), String> {
         cells.iter_mut().for_each(|cell| *cell = None);
@@ -168,16 +141,8 @@ mod tests {
     fn members(ways: &[&[&str]]) -> Members {
         let mut members = Members::default();
         for (index, way) in ways.iter().enumerate() {
-            let mut at = &mut members;
-            for name in *way {
-                let known = at.children.iter().position(|(child, _)| child == name);
-                let place = known.unwrap_or_else(|| {
-                    at.children.push(((*name).to_owned(), Members::default()));
-                    at.children.len() - 1
-                });
-                at = &mut at.children[place].1;
-            }
-            at.fields.push(index);
+            let way: Vec<String> = way.iter().map(|name| (*name).to_owned()).collect();
+            members.add(&way, index);
         }
         members
     }

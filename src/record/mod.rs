@@ -1,9 +1,11 @@
 //! Turns a chunk, or a message of a record topic, into borrowed records with their positions.
 
+pub mod avro;
 mod columns;
 mod delimited;
 mod json;
 mod marks;
+mod members;
 mod message;
 mod stretch;
 #[cfg(test)]
@@ -11,7 +13,8 @@ mod tests;
 
 pub use columns::{Columns, HeaderFault};
 pub use delimited::{Reader, Record};
-pub use json::{Cells, Members};
+pub use json::Cells;
+pub use members::Members;
 pub use message::{Content, Message, Messages};
 
 /// Why a record could not be read as its layout says.

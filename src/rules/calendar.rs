@@ -17,6 +17,15 @@ pub(super) fn days_of_year(year: i32, day: u32) -> Option<i32> {
     exists.then(|| days_from_civil(year, 1, 1) + day as i32 - 1)
 }
 
+/// Whether a count of days since 1970-01-01 lies in the years 1 to 9999.
+pub(super) fn is_day(days: i64) -> bool {
+    (FIRST_DAY..=LAST_DAY).contains(&days)
+}
+
+/// 0001-01-01 and 9999-12-31.
+const FIRST_DAY: i64 = -719_162;
+const LAST_DAY: i64 = 2_932_896;
+
 fn month_length(year: i32, month: u32) -> Option<u32> {
     if month == 2 && is_leap(year) {
         return Some(29);
@@ -58,6 +67,8 @@ mod tests {
             date = next;
             expected += 1;
         }
+        assert_eq!((days(1, 1, 1), days(9999, 12, 31)), (Some(FIRST_DAY as i32), Some(LAST_DAY as i32)));
+        assert!(is_day(FIRST_DAY) && is_day(LAST_DAY) && !is_day(FIRST_DAY - 1) && !is_day(LAST_DAY + 1));
         assert_eq!(date, jiff::civil::date(9999, 12, 31));
     }
 

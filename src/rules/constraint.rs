@@ -10,6 +10,8 @@ pub(super) enum Check {
     MaxLength(usize),
     Pattern(Pattern),
     OneOf(TextSet),
+    /// The same of values, sorted: those of Avro are no texts.
+    OneOfValues(Vec<i128>),
     AtLeast(i128),
     AtMost(i128),
     Above(i128),
@@ -32,6 +34,14 @@ impl Check {
         }
     }
 
+    /// As [`Self::compile`], for values that stand for themselves. `read` gives the value of a text.
+    pub(super) fn of_values(constraint: &Constraint, read: impl Fn(&str) -> Option<i128>) -> Self {
+        let Constraint::Enum(texts) = constraint else { return Self::compile(constraint) };
+        let mut values: Vec<i128> = texts.iter().filter_map(|text| read(text)).collect();
+        values.sort_unstable();
+        Self::OneOfValues(values)
+    }
+
     /// Whether `cell`, which means `value`, passes.
     #[inline]
     pub(super) fn holds(&self, cell: &[u8], value: &Value<'_>) -> bool {
@@ -41,6 +51,7 @@ impl Check {
             Self::MaxLength(most) => cell.len() <= *most || characters(cell) <= *most,
             Self::Pattern(pattern) => pattern.matches(cell),
             Self::OneOf(texts) => texts.contains(cell),
+            Self::OneOfValues(values) => scaled(value).is_none_or(|value| values.binary_search(&value).is_ok()),
             Self::AtLeast(bound) => scaled(value).is_none_or(|value| value >= *bound),
             Self::AtMost(bound) => scaled(value).is_none_or(|value| value <= *bound),
             Self::Above(bound) => scaled(value).is_none_or(|value| value > *bound),
@@ -58,7 +69,7 @@ fn characters(text: &[u8]) -> usize {
 }
 
 /// The value on the scale of [`crate::feed::Bound`]; `None` where it has no order.
-fn scaled(value: &Value<'_>) -> Option<i128> {
+pub(super) fn scaled(value: &Value<'_>) -> Option<i128> {
     match value {
         Value::Integer(value) | Value::Timestamp(value) => Some(i128::from(*value)),
         Value::Decimal(value) => Some(*value),

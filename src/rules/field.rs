@@ -1,10 +1,12 @@
 //! Turns a field of a feed into what reads its cells, and a cell into a value and the rules that it broke.
 
-use super::constraint::Check;
+use super::calendar;
+use super::constraint::{Check, scaled};
 use super::number::{self, Decimal};
 use super::text_set::TextSet;
 use super::{Format, RuleId, Value, Zone};
-use crate::feed::FieldType;
+use crate::feed::{Constraint, FieldType};
+use crate::record::avro::{Cell, unscaled};
 
 /// One field, compiled. Its rules' ids ascend in the order in which it is declared to report them.
 pub(super) struct FieldPlan {
@@ -69,7 +71,63 @@ impl FieldPlan {
     }
 }
 
+impl FieldPlan {
+    /// As [`Self::judge`], of a value that is typed already.
+    #[inline]
+    pub(super) fn judge_typed<'c>(
+        &self,
+        cell: Option<Cell<'c>>,
+        missing: &TextSet,
+        broken: &mut Vec<RuleId>,
+    ) -> Value<'c> {
+        let typed = match cell {
+            None => None,
+            Some(Cell::Text(text)) => Some(text),
+            Some(cell) => return self.judge_value(self.reading.typed(cell), broken),
+        };
+        self.judge(typed, || std::str::from_utf8(typed?).ok(), missing, Nuls::Somewhere, broken)
+    }
+
+    fn judge_value<'c>(&self, value: Option<Value<'c>>, broken: &mut Vec<RuleId>) -> Value<'c> {
+        let Some(value) = value else {
+            broken.push(self.unreadable);
+            return Value::Missing;
+        };
+        // What has a type has no text: those of a text's constraints that look at one are texts' alone.
+        broken.extend(self.checks.iter().filter(|(_, check)| !check.holds(b"", &value)).map(|(rule, _)| *rule));
+        value
+    }
+}
+
 impl Reading {
+    /// A field's constraint as values of Avro are held against it.
+    pub(super) fn check_of_values(&self, constraint: &Constraint) -> Check {
+        match self {
+            Self::Text => Check::compile(constraint),
+            _ => Check::of_values(constraint, |text| scaled(&self.read(text.as_bytes(), || Some(text))?)),
+        }
+    }
+
+    /// `None`: the type has no such value.
+    fn typed<'c>(&self, cell: Cell<'_>) -> Option<Value<'c>> {
+        match (self, cell) {
+            (Self::Integer, Cell::Integer(value)) => Some(Value::Integer(value)),
+            (Self::Decimal(decimal), Cell::Integer(value)) => decimal.fit(i128::from(value), 0).map(Value::Decimal),
+            (Self::Decimal(decimal), Cell::Decimal { unscaled: bytes, scale }) => {
+                decimal.fit(unscaled(bytes)?, scale).map(Value::Decimal)
+            }
+            (Self::Boolean { .. }, Cell::Boolean(value)) => Some(Value::Boolean(value)),
+            (Self::Date(_), Cell::Date(days)) => calendar::is_day(i64::from(days)).then_some(Value::Date(days)),
+            (Self::Timestamp(..), Cell::Timestamp(micros)) => instant(micros),
+            (Self::Timestamp(_, Some(zone)), Cell::LocalTimestamp(micros)) => {
+                let offset = zone.offset_at(micros.div_euclid(1_000_000))?;
+                instant(micros.checked_sub(offset * 1_000_000)?)
+            }
+            // The schema was resolved against the field's type.
+            _ => None,
+        }
+    }
+
     pub(super) fn compile(kind: &FieldType) -> Self {
         match kind {
             FieldType::String => Self::Text,
@@ -98,6 +156,11 @@ impl Reading {
             Self::Timestamp(format, zone) => timestamp(format, zone.as_ref(), cell).map(Value::Timestamp),
         }
     }
+}
+
+/// In the years that Postgres prints without an era.
+fn instant<'c>(micros: i64) -> Option<Value<'c>> {
+    calendar::is_day(micros.div_euclid(86_400_000_000)).then_some(Value::Timestamp(micros))
 }
 
 fn compiled(format: &str) -> Format {

@@ -22,7 +22,7 @@ impl Plan {
         mut accept: impl FnMut(&Record<'_>, &[Value<'_>]),
     ) -> Verdict {
         let nuls = if memchr::memchr(0, &chunk.payload).is_some() { Nuls::Somewhere } else { Nuls::Absent };
-        let Scratch { values, broken, key, tally } = scratch;
+        let Scratch { values, broken, key, tally, .. } = scratch;
         tally.clear();
         tally.resize(self.rules().len(), None);
         let mut verdict = Verdict::default();

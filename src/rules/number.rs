@@ -72,6 +72,21 @@ impl Decimal {
         Some(if negative { -magnitude } else { magnitude })
     }
 
+    /// The same of an integer with `scale` of its digits after the point.
+    pub(super) fn fit(&self, unscaled: i128, scale: usize) -> Option<i128> {
+        let own = usize::from(self.scale);
+        let value = if scale <= own {
+            unscaled.checked_mul(POWERS[own - scale])?
+        } else {
+            match POWERS.get(scale - own) {
+                Some(power) if unscaled % power == 0 => unscaled / power,
+                None if unscaled == 0 => 0,
+                _ => return None,
+            }
+        };
+        (value.unsigned_abs() < self.limit.unsigned_abs()).then_some(value)
+    }
+
     fn short(&self, digits: &[u8]) -> Option<i128> {
         let mut magnitude = 0u64;
         let mut read = 0usize;
@@ -208,6 +223,25 @@ mod tests {
         assert_eq!(Decimal::new(38, 0).read(format!("1{}", "0".repeat(38)).as_bytes()), None);
         assert_eq!(Decimal::new(38, 38).read(b"1"), None);
         assert_eq!(Decimal::new(38, 37).read(b"9999999999999999999"), None);
+    }
+
+    #[test]
+    fn a_decimal_of_another_scale_fits_where_no_digit_is_lost() {
+        let money = Decimal::new(12, 2);
+        for (unscaled, scale, value) in [
+            (125, 1, Some(1250)),
+            (-125_000, 4, Some(-1250)),
+            (125_001, 4, None),
+            (7, 0, Some(700)),
+            (9_999_999_999, 0, Some(999_999_999_900)),
+            (10_000_000_000, 0, None),
+            (0, 99, Some(0)),
+            (1, 99, None),
+            (i128::MAX, 0, None),
+            (i128::MIN, 2, None),
+        ] {
+            assert_eq!(money.fit(unscaled, scale), value, "{unscaled}e-{scale}");
+        }
     }
 
     proptest! {

@@ -7,6 +7,7 @@ use super::reference::{self, PlanFault, ReferenceRule, Sets};
 use super::text_set::TextSet;
 use super::{RuleTally, Value};
 use crate::feed::{Constraint, Delimited, Feed, Field, FieldType, Layout, Rule, Severity};
+use crate::record::avro::Texts;
 use crate::record::{Members, RecordFault};
 
 /// Index into [`Plan::rules`].
@@ -36,6 +37,8 @@ pub struct Plan {
     pub(super) fields: Vec<FieldPlan>,
     pub(super) field_names: Vec<String>,
     pub(super) references: Vec<ReferenceRule>,
+    /// Fields whose text a rule of the feed looks at.
+    pub(super) looked_up: Vec<usize>,
     rules: Vec<RuleInfo>,
     /// For each rule what people read; empty for those whose message holds a figure of the record.
     messages: Vec<String>,
@@ -49,6 +52,8 @@ pub struct Scratch {
     pub(super) broken: Vec<RuleId>,
     /// A key of several fields.
     pub(super) key: Vec<u8>,
+    /// Of values of Avro that are no texts.
+    pub(super) texts: Texts,
     /// One for each rule.
     pub(super) tally: Vec<Option<RuleTally>>,
 }
@@ -63,12 +68,13 @@ impl Plan {
             in_order: (0..feed.fields.len()).collect(),
             width_of: match &feed.layout {
                 Layout::Delimited(Delimited { header: true, .. }) => WidthOf::Header,
-                Layout::Delimited(_) | Layout::Json => WidthOf::Feed,
+                Layout::Delimited(_) | Layout::Json | Layout::Avro(_) => WidthOf::Feed,
             },
             missing: TextSet::new(feed.layout.missing_values()),
             fields: Vec::with_capacity(feed.fields.len()),
             field_names: feed.fields.iter().map(|field| field.name.clone()).collect(),
             references: Vec::with_capacity(feed.rules.len()),
+            looked_up: looked_up(feed),
             rules: Vec::new(),
             messages: Vec::new(),
         };
@@ -118,6 +124,7 @@ impl Plan {
     }
 
     fn compile_field(&mut self, index: usize, field: &Field) -> FieldPlan {
+        let is_avro = matches!(self.layout, Layout::Avro(_));
         let mut add = |rule: &str, severity, message| {
             let name = format!("{}.{rule}", field.name);
             self.add(RuleInfo { name, severity, fields: vec![index] }, message)
@@ -129,13 +136,22 @@ impl Plan {
         };
         let is_text = field.kind == FieldType::String;
         let nul = is_text.then(|| add("nul", Severity::Error, message::NUL.to_owned()));
+        let reading = Reading::compile(&field.kind);
         let checks = field.constraints.iter().map(|constraint| {
             let id = add(keyword(constraint), field.severity, message::constraint(constraint));
-            (id, Check::compile(constraint))
+            let check = if is_avro { reading.check_of_values(constraint) } else { Check::compile(constraint) };
+            (id, check)
         });
         let checks = checks.collect();
-        FieldPlan { required, unreadable, nul, reading: Reading::compile(&field.kind), checks }
+        FieldPlan { required, unreadable, nul, reading, checks }
     }
+}
+
+fn looked_up(feed: &Feed) -> Vec<usize> {
+    let mut fields: Vec<usize> = feed.rules.iter().flat_map(|rule| rule.fields.iter().copied()).collect();
+    fields.sort_unstable();
+    fields.dedup();
+    fields
 }
 
 const STRUCTURE: [&str; 3] = ["record.fieldCount", "record.unclosedQuote", "record.tooLong"];

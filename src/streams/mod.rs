@@ -7,6 +7,7 @@
 //! | `consumer` | the partitions of the group `fabric.streams` | batches; finished ones into commits |
 //! | `gathering` | messages | a batch, once it has enough records or bytes, or is old enough |
 //! | `opening` | a partition that is this member's | the offset at which it begins: Postgres' position |
+//! | `schemas` | the schemas that a batch's messages name | how each is read |
 //! | `works` | a batch | a judged one, in Postgres |
 //! | `change` `query` | what people ask | positions and states in Postgres, audited |
 //!
@@ -23,6 +24,7 @@ mod plans;
 mod positions;
 mod query;
 mod rejects;
+mod schemas;
 mod works;
 
 use std::sync::Arc;
@@ -52,6 +54,7 @@ use loaders::Loaders;
 use opening::Opener;
 use partition::Closed;
 use plans::Plans;
+use schemas::Schemas;
 use works::Works;
 
 /// Between two looks at what else the process needs, where no lanes are consumed beside.
@@ -114,8 +117,9 @@ async fn consume(
     let judges = Pool::new("judge-stream", settings.validate.workers);
     let judges = judges.map_err(|error| ValidateError::Threads(error.to_string()))?;
     let loaders = Loaders::new(settings, Arc::new(Gates::default()));
+    let schemas = Schemas::new(pool.clone());
     let opener = Opener::new(pool, settings.clone())?;
-    let works = Arc::new(Works { judges, loaders, plans, opener: Arc::clone(&opener), tally });
+    let works = Arc::new(Works { judges, loaders, plans, schemas, opener: Arc::clone(&opener), tally });
     let watching = tokio::spawn(Arc::clone(&opener).watch());
     let (deliver, delivered) = mpsc::unbounded_channel();
     let (trigger, stop) = shutdown::channel();

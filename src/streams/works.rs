@@ -9,11 +9,13 @@ use super::loaders::{Loaders, Unloaded};
 use super::opening::Opener;
 use super::partition::{Closed, Partition};
 use super::plans::Plans;
+use super::schemas::Schemas;
 use crate::config::PinnedFeed;
 use crate::copy::RowEncoder;
 use crate::load::{JudgedBatch, Outcome, Standing, StreamPlace};
 use crate::processes::{Stage, Tally};
 use crate::record::Messages;
+use crate::record::avro::Readings;
 use crate::retry::Waits;
 use crate::rules::{Scratch, Verdict};
 use crate::telemetry::catalog::STAGE;
@@ -27,6 +29,7 @@ pub struct Works {
     pub judges: Pool,
     pub loaders: Loaders,
     pub plans: Arc<Plans>,
+    pub schemas: Schemas,
     pub opener: Arc<Opener>,
     pub tally: Arc<Tally>,
 }
@@ -84,13 +87,17 @@ impl Works {
             Ok(plan) => return Err((messages, format!("feed {feed} v{} is of another topic", plan.version))),
             Err(error) => return Err((messages, error.to_string())),
         };
+        let readings = match self.schemas.readings(&plan, &messages).await {
+            Ok(readings) => Arc::new(readings),
+            Err(not_yet) => return Err((messages, not_yet.to_string())),
+        };
         let messages = Arc::new(messages);
-        let (judging, place) = (Arc::clone(&messages), place.clone());
-        let judged = self.judges.run(move || judge(plan, place, &judging));
+        let (judging, place, known) = (Arc::clone(&messages), place.clone(), Arc::clone(&readings));
+        let judged = self.judges.run(move || judge(plan, place, &judging, &known));
         match self.tally.timed(Stage::Judge, judged).await {
             Ok((feed, place, verdict, rows)) => {
                 let messages = Arc::unwrap_or_clone(messages);
-                Ok(JudgedBatch { place, feed, expected, messages, verdict, rows })
+                Ok(JudgedBatch { place, feed, expected, messages, readings, verdict, rows })
             }
             Err(panicked) => {
                 error!(feed, expected, %panicked, "a batch has killed its worker");
@@ -135,12 +142,12 @@ impl Works {
 
 type Judged = (Arc<PinnedFeed>, StreamPlace, Verdict, Vec<u8>);
 
-fn judge(feed: Arc<PinnedFeed>, place: StreamPlace, messages: &Messages) -> Judged {
+fn judge(feed: Arc<PinnedFeed>, place: StreamPlace, messages: &Messages, readings: &Readings) -> Judged {
     let began = Instant::now();
     let encoder = RowEncoder::of_stream(&feed.feed, &place.topic, place.partition, feed.version);
     let (mut rows, mut scratch) = (Vec::new(), Scratch::default());
     encoder.begin(&mut rows);
-    let verdict = feed.plan.judge_messages(messages, &mut scratch, |offset, values| {
+    let verdict = feed.plan.judge_messages(messages, readings, &mut scratch, |offset, values| {
         encoder.row(&mut rows, offset, values);
     });
     encoder.finish(&mut rows);

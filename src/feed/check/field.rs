@@ -47,8 +47,10 @@ pub(super) fn field(written: &FieldDocument, missing: &[String], findings: &mut 
 pub(super) fn refuse_pointers(fields: &[FieldDocument], findings: &mut Findings) {
     for field in fields {
         if let Some(pointer) = &field.pointer {
-            findings
-                .add(pointer.at, "`pointer` is the way to a member of a JSON value; the records of this feed are text");
+            findings.add(
+                pointer.at,
+                "`pointer` is the way to a member of a JSON or Avro value; the records of this feed are text",
+            );
         }
     }
 }

@@ -1,5 +1,6 @@
 //! Turns a definition as written into a checked [`Feed`], or says everything that is wrong with it.
 
+mod avro_ways;
 mod bounds;
 mod constraints;
 mod enumerations;
@@ -94,7 +95,12 @@ fn fields(
     if layout.is_some_and(|layout| layout.delimited().is_some()) {
         field::refuse_pointers(documents, findings);
     }
-    documents.iter().map(|document| named(document, missing, findings)).collect::<Vec<_>>().into_iter().collect()
+    let fields = documents.iter().map(|document| named(document, missing, findings)).collect::<Vec<_>>();
+    let fields = fields.into_iter().collect::<Option<Vec<_>>>()?;
+    if matches!(layout, Some(Layout::Avro(_))) {
+        avro_ways::refuse_impossible(documents, &fields, findings);
+    }
+    Some(fields)
 }
 
 fn named(document: &FieldDocument, missing: &[String], findings: &mut Findings) -> Option<Field> {

@@ -6,7 +6,7 @@ use super::layout;
 use crate::feed::decode::Written;
 use crate::feed::document::{BatchDocument, FeedDocument, Scalar, StreamDocument, StreamValue};
 use crate::feed::fault::Findings;
-use crate::feed::model::{BatchLimits, Layout, Stream};
+use crate::feed::model::{BatchLimits, Framing, Layout, Stream};
 use crate::feed::node::shortened;
 
 /// Kafka's own bound (`org.apache.kafka.common.internals.Topic.MAX_NAME_LENGTH`).
@@ -16,19 +16,22 @@ const RECORDS: RangeInclusive<u64> = 1..=100_000;
 const BYTES: RangeInclusive<u64> = (1 << 10)..=(64 << 20);
 const MILLISECONDS: RangeInclusive<u64> = 1..=60_000;
 
-const LATER: &[&str] = &["schemaRegistry", "key", "window"];
+const LATER: &[&str] = &["key", "window"];
 
 /// Where records come from, and how each becomes cells: a stream's values, or the layout of files.
 pub(super) fn source(feed: &FeedDocument, findings: &mut Findings) -> (Option<Stream>, Option<Layout>) {
     let Some(written) = &feed.stream else { return (None, layout::layout(feed, findings)) };
     let stream = findings.within(StreamDocument::WHAT, |findings| stream(written, findings));
+    let framing = framing(written, findings);
     let layout = match written.value.as_ref().map(|value| value.value) {
         Some(StreamValue::Delimited) => delimited(feed, findings),
         Some(StreamValue::Json) => {
-            if let Some(at) = feed.keys.place_of("layout") {
-                findings.add(at, "`layout` says how text becomes cells; a stream of JSON values has none");
-            }
+            refuse_layout(feed, "JSON", findings);
             Some(Layout::Json)
+        }
+        Some(StreamValue::Avro) => {
+            refuse_layout(feed, "Avro", findings);
+            Some(Layout::Avro(framing))
         }
         None => None,
     };
@@ -38,6 +41,23 @@ pub(super) fn source(feed: &FeedDocument, findings: &mut Findings) -> (Option<St
         }
     }
     (stream, layout)
+}
+
+fn refuse_layout(feed: &FeedDocument, values: &str, findings: &mut Findings) {
+    if let Some(at) = feed.keys.place_of("layout") {
+        findings.add(at, format!("`layout` says how text becomes cells; a stream of {values} values has none"));
+    }
+}
+
+fn framing(written: &StreamDocument, findings: &mut Findings) -> Framing {
+    let Some(registry) = written.schema_registry.as_ref().filter(|registry| registry.value) else {
+        return Framing::SingleObject;
+    };
+    if matches!(&written.value, Some(value) if !matches!(value.value, StreamValue::Avro)) {
+        let message = "a schema registry holds schemas of Avro values; expected `value: avro`, or no `schemaRegistry`";
+        findings.within("stream.schemaRegistry", |f| f.add(registry.at, message));
+    }
+    Framing::Confluent
 }
 
 fn delimited(feed: &FeedDocument, findings: &mut Findings) -> Option<Layout> {

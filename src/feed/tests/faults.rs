@@ -68,8 +68,6 @@ fn words_whose_time_has_not_come_are_not_supported_yet() {
     for text in [
         "rules: [ { name: a, when: x > 1, expression: y > 1 } ]",
         "controls: []",
-        "stream: { topic: t, value: avro }",
-        "stream: { topic: t, value: json, schemaRegistry: true }",
         "stream: { topic: t, value: json }\nthresholds: []",
         "files: []",
         "deadline: x",
@@ -90,7 +88,7 @@ fn words_whose_time_has_not_come_are_not_supported_yet() {
 fn a_stream_that_is_wrong_is_refused() {
     for (text, expected) in [
         ("stream: { topic: 'a b', value: json }", "stream.topic: `a b` cannot be a topic's name"),
-        ("stream: { topic: t, value: xml }", "stream.value: found `xml`; expected one of `json`, `delimited`"),
+        ("stream: { topic: t, value: xml }", "stream.value: found `xml`; expected one of `avro`, `json`, `delimited`"),
         (
             "stream: { topic: t, value: json, batch: { records: 0 } }",
             "stream.batch.records: found 0; expected 1 to 100000",
@@ -107,6 +105,19 @@ fn a_stream_that_is_wrong_is_refused() {
         ("stream: { topic: t, value: delimited }\nlayout: { format: delimited }", "expected `header: false` here"),
         ("stream: { topic: t, value: delimited }", "`layout` is missing"),
         ("stream: { topic: t, value: json }\nfields: [ { name: x, type: string, pointer: x } ]", "is no JSON Pointer"),
+        ("stream: { topic: t, value: avro }\nlayout: { format: delimited }", "a stream of Avro values has none"),
+        (
+            "stream: { topic: t, value: json, schemaRegistry: true }",
+            "stream.schemaRegistry: a schema registry holds schemas of Avro values; expected `value: avro`",
+        ),
+        (
+            "stream: { topic: t, value: avro }\nfields: [ { name: x, type: string, pointer: /a/1st } ]",
+            "x.pointer: `1st` cannot be a name in Avro",
+        ),
+        (
+            "stream: { topic: t, value: avro }\nfields: [ { name: a, type: string }, { name: b, type: string, pointer: /a/b } ]",
+            "b.pointer: /a/b leads through the place of `a`",
+        ),
         ("layout: { format: delimited }\nfields: [ { name: x, type: string, pointer: /x } ]", "of this feed are text"),
     ] {
         let found = faults(text);

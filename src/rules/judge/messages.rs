@@ -1,12 +1,27 @@
 //! Turns a batch of messages into accepted records and a verdict, with a plan.
 
+mod avro;
+
 use super::{note, recycle};
 use crate::chunk::Position;
-use crate::feed::{Delimited, Severity};
+use crate::feed::{Delimited, Layout, Severity};
+use crate::record::avro::{Cell, Readings, Texts};
 use crate::record::{Cells, Content, Message, Messages, Reader, RecordFault};
 use crate::rules::field::Nuls;
 use crate::rules::plan::{NULL_VALUE, SCHEMA_ERROR, structure_rule};
 use crate::rules::{Breach, Plan, Reject, RuleId, Scratch, Value, Verdict, message};
+
+/// The cells of one record after the other, in the order of the feed's fields.
+struct Buffers<'m> {
+    json: Cells<'m>,
+    avro: Vec<Option<Cell<'m>>>,
+}
+
+impl Buffers<'_> {
+    fn new(fields: usize) -> Self {
+        Self { json: vec![None; fields], avro: vec![None; fields] }
+    }
+}
 
 /// Why a message could not be read as a record.
 struct Unreadable {
@@ -17,20 +32,21 @@ struct Unreadable {
 
 impl Plan {
     /// Judges every message of a stream's batch; calls `accept` with the offset of each good one and its values, one per
-    /// field of the feed.
+    /// field of the feed. `readings` tells of every schema that one of them names.
     pub fn judge_messages(
         &self,
         messages: &Messages,
+        readings: &Readings,
         scratch: &mut Scratch,
         mut accept: impl FnMut(u64, &[Value<'_>]),
     ) -> Verdict {
         scratch.tally.clear();
         scratch.tally.resize(self.rules().len(), None);
         let mut verdict = Verdict::default();
-        let mut cells: Cells<'_> = vec![None; self.fields.len()];
+        let mut buffers = Buffers::new(self.fields.len());
         for message in messages.iter() {
             verdict.records += 1;
-            match self.judge_message(messages, message, &mut cells, scratch, &mut accept) {
+            match self.judge_message((messages, readings), message, &mut buffers, scratch, &mut accept) {
                 None => verdict.accepted += 1,
                 Some(reject) => verdict.rejects.push(reject),
             }
@@ -41,18 +57,23 @@ impl Plan {
 
     fn judge_message<'m>(
         &self,
-        messages: &'m Messages,
+        (messages, readings): (&'m Messages, &'m Readings),
         message: &Message,
-        cells: &mut Cells<'m>,
+        buffers: &mut Buffers<'m>,
         scratch: &mut Scratch,
         accept: &mut impl FnMut(u64, &[Value<'_>]),
     ) -> Option<Reject> {
         let value = messages.value(message);
-        let judged = match (message.content, self.layout.delimited()) {
+        let judged = match (message.content, &self.layout) {
             (Content::Null, _) => Err(Unreadable { rule: NULL_VALUE, message: "has no value".to_owned() }),
             (Content::Overlong { length }, _) => Err(self.structure(RecordFault::Overlong { length })),
-            (Content::Value, Some(layout)) => self.judge_line(layout, value, message, scratch, accept),
-            (Content::Value, None) => self.judge_json(value, message, cells, scratch, accept),
+            (Content::Value, Layout::Delimited(layout)) => self.judge_line(layout, value, message, scratch, accept),
+            (Content::Value, Layout::Json) => self.judge_json(value, message, &mut buffers.json, scratch, accept),
+            (Content::Value, Layout::Avro(framing)) => {
+                let cells = &mut buffers.avro;
+                let read = avro::read(value, *framing, readings, cells);
+                read.map(|()| self.judge_typed(cells, message, scratch, accept))
+            }
         };
         let breaches = match judged {
             Ok(None) => return None,
@@ -106,17 +127,28 @@ impl Plan {
     }
 
     /// The cells of a value that was accepted, in the order of the feed's fields.
-    pub fn cells_of(&self, value: &[u8]) -> Vec<String> {
+    pub fn cells_of(&self, value: &[u8], readings: &Readings) -> Vec<String> {
         let fields = self.fields.len();
-        let Some(layout) = self.layout.delimited() else {
-            let mut cells: Cells<'_> = vec![None; fields];
-            // What was accepted can be read.
-            self.members.read(value, &mut cells).ok();
-            return cells.into_iter().map(|cell| cell.unwrap_or_default().into_owned()).collect();
-        };
-        let mut reader = Reader::of_message(layout, fields, value);
-        let Some((record, _)) = reader.next_record() else { return Vec::new() };
-        (0..record.len()).map(|cell| String::from_utf8_lossy(record.cell(cell)).into_owned()).collect()
+        let lossy = |cell: &[u8]| String::from_utf8_lossy(cell).into_owned();
+        match &self.layout {
+            Layout::Delimited(layout) => {
+                let mut reader = Reader::of_message(layout, fields, value);
+                let Some((record, _)) = reader.next_record() else { return Vec::new() };
+                (0..record.len()).map(|cell| lossy(record.cell(cell))).collect()
+            }
+            Layout::Json => {
+                let mut cells: Cells<'_> = vec![None; fields];
+                // What was accepted can be read.
+                self.members.read(value, &mut cells).ok();
+                cells.into_iter().map(|cell| cell.unwrap_or_default().into_owned()).collect()
+            }
+            Layout::Avro(framing) => {
+                let (mut cells, mut texts) = (vec![None; fields], Texts::default());
+                avro::read(value, *framing, readings, &mut cells).ok();
+                texts.write(&cells, 0..fields);
+                (0..fields).map(|field| lossy(texts.of(&cells, field))).collect()
+            }
+        }
     }
 
     /// `None`: it is accepted.
@@ -128,13 +160,24 @@ impl Plan {
         scratch: &mut Scratch,
         accept: &mut impl FnMut(u64, &[Value<'_>]),
     ) -> Option<Vec<Breach>> {
-        let Scratch { values, broken, key, tally } = scratch;
-        let mut read = recycle(std::mem::take(values));
-        broken.clear();
-        self.judge_cells((&cell, text), &self.in_order, nuls, &mut read, broken);
-        let bytes = |field: usize| cell(field).unwrap_or_default();
+        let mut read = recycle(std::mem::take(&mut scratch.values));
+        scratch.broken.clear();
+        self.judge_cells((&cell, text), &self.in_order, nuls, &mut read, &mut scratch.broken);
+        self.conclude(|field| cell(field).unwrap_or_default(), read, message, scratch, accept)
+    }
+
+    /// Asks the feed's own rules, and hands the record on if it may be loaded; `None`: it may. `bytes` gives a field's text.
+    fn conclude<'c>(
+        &self,
+        bytes: impl Fn(usize) -> &'c [u8],
+        read: Vec<Value<'_>>,
+        message: &Message,
+        scratch: &mut Scratch,
+        accept: &mut impl FnMut(u64, &[Value<'_>]),
+    ) -> Option<Vec<Breach>> {
+        let Scratch { values, broken, key, tally, .. } = scratch;
         for rule in &self.references {
-            rule.judge(bytes, &read, key, broken);
+            rule.judge(&bytes, &read, key, broken);
         }
         for rule in broken.iter() {
             note(tally, *rule, place(message));
@@ -144,7 +187,7 @@ impl Plan {
             accept(message.offset, &read);
         }
         *values = recycle(read);
-        (!accepted).then(|| broken.iter().map(|rule| self.breach(*rule, bytes)).collect())
+        (!accepted).then(|| broken.iter().map(|rule| self.breach(*rule, &bytes)).collect())
     }
 
     fn structure(&self, fault: RecordFault) -> Unreadable {

@@ -6,6 +6,7 @@ use crate::feed::{
     Bound, Constraint, Delimited, Feed, FeedName, Field, FieldType, Layout, Membership, OnEmpty, Reference,
     ReferenceName, Rule, RuleKind, Target, TargetMode,
 };
+use crate::record::avro::Readings;
 use crate::rules::{PlanFault, SetFile, Sets};
 
 fn field(name: &str, kind: FieldType, constraints: Vec<Constraint>) -> Field {
@@ -347,9 +348,10 @@ fn judged_messages(feed: &Feed, values: &[Option<&[u8]>]) -> Vec<Result<String, 
     values.iter().zip(7_u64..).for_each(|(value, offset)| messages.push(offset, *value, 100));
     let mut outcomes: Vec<Option<Result<String, String>>> = vec![None; values.len()];
     let place = |offset: u64| usize::try_from(offset - 7).unwrap();
-    let verdict = compiled(feed).judge_messages(&messages, &mut Scratch::default(), |offset, values| {
-        outcomes[place(offset)] = Some(Ok(format!("{values:?}")));
-    });
+    let verdict =
+        compiled(feed).judge_messages(&messages, &Readings::new(), &mut Scratch::default(), |offset, values| {
+            outcomes[place(offset)] = Some(Ok(format!("{values:?}")));
+        });
     assert_eq!(verdict.records, verdict.accepted + verdict.rejects.len() as u64);
     for reject in &verdict.rejects {
         let rules: Vec<_> = reject.breaches.iter().map(|breach| breach.rule.as_str()).collect();

@@ -1,7 +1,7 @@
 //! `fabric streams describe`: what a producer needs to know.
 
 use fabric::config;
-use fabric::feed::{Feed, Field, Layout, Stream};
+use fabric::feed::{Feed, Field, Framing, Layout, Stream};
 use fabric::report::{Align, table};
 use serde_json::{Value, json};
 
@@ -37,6 +37,8 @@ pub fn run(globals: &Globals, args: Args) -> anyhow::Result<Exit> {
 fn value_of(feed: &Feed) -> String {
     match &feed.layout {
         Layout::Json => "one JSON object, UTF-8".to_owned(),
+        Layout::Avro(Framing::SingleObject) => "one Avro datum in single-object encoding".to_owned(),
+        Layout::Avro(Framing::Confluent) => "one Avro datum in the Confluent wire format".to_owned(),
         Layout::Delimited(layout) => {
             let quote = layout.quote.map_or("no quotes".to_owned(), |quote| format!("quoted by {}", char::from(quote)));
             format!("one line of text, UTF-8, cells parted by {:?}, {quote}, no header", char::from(layout.delimiter))
@@ -48,8 +50,8 @@ fn value_of(feed: &Feed) -> String {
 fn place(field: &Field, layout: &Layout, number: usize) -> String {
     match (layout, &field.pointer) {
         (Layout::Delimited(_), _) => format!("cell {}", number + 1),
-        (Layout::Json, None) => format!("/{}", field.name),
-        (Layout::Json, Some(tokens)) => {
+        (Layout::Json | Layout::Avro(_), None) => format!("/{}", field.name),
+        (Layout::Json | Layout::Avro(_), Some(tokens)) => {
             tokens.iter().map(|token| format!("/{}", token.replace('~', "~0").replace('/', "~1"))).collect()
         }
     }
@@ -64,7 +66,8 @@ fn as_json(feed: &Feed, version: i32, stream: &Stream, longest: usize) -> Value 
     });
     json!({
         "feed": feed.name.as_str(), "version": version, "topic": stream.topic,
-        "value": match feed.layout { Layout::Json => "json", Layout::Delimited(_) => "delimited" },
+        "value": match feed.layout { Layout::Avro(_) => "avro", Layout::Json => "json", Layout::Delimited(_) => "delimited" },
+        "schemaRegistry": feed.layout == Layout::Avro(Framing::Confluent),
         "key": "any", "headers": [], "longestValueBytes": longest,
         "fields": fields.collect::<Vec<_>>(),
     })
