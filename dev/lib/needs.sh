@@ -1,7 +1,7 @@
 # shellcheck shell=bash
 # What must be installed: fetched where we may (as root, from Debian's packages), else named in one command.
 
-# need_tools GROUP…: build (the binary), stack (the servers), lint (the scripts), metrics (their check).
+# need_tools GROUP…: build (the binary), stack (the servers), registry (the schema registry), lint (the scripts), metrics (their check).
 need_tools() {
   local group packages=()
   for group in "$@"; do "missing_for_$group"; done
@@ -32,6 +32,11 @@ missing_for_stack() {
   want openjdk-17-jre-headless java_is_new_enough
   kafka_jars_are_current || want maven command -v mvn
   want procps command -v ps
+}
+
+missing_for_registry() {
+  want openjdk-17-jre-headless java_is_new_enough
+  registry_jars_are_current || want maven command -v mvn
 }
 
 # promtool, which checks what stands on /metrics.

@@ -1,11 +1,11 @@
 # shellcheck shell=bash
 # Free ports for this clone, remembered in target/stack/ports.env.
 #
-# From 20000 to 29999: outside the default ports of all three servers and below 32768, where Linux begins to hand
+# From 20000 to 29999: outside the default ports of all servers and below 32768, where Linux begins to hand
 # out ports to outgoing connections. A clone begins its search at a place that its path decides, so that two clones
 # that start at the same instant do not race for one port.
 
-PORT_NAMES=(KAFKA_PORT KAFKA_CONTROLLER_PORT POSTGRES_PORT REDIS_PORT)
+PORT_NAMES=(KAFKA_PORT KAFKA_CONTROLLER_PORT POSTGRES_PORT REDIS_PORT REGISTRY_PORT)
 
 # Processes whose way to Kafka tests may take away at one time. Each needs a listener of the broker (PROXIED) that
 # advertises the address where a test's proxy listens (PROXY), since clients of Kafka go where the broker says.
