@@ -60,6 +60,8 @@ pub mod processes;
 #[cfg(feature = "server")]
 pub mod redis;
 #[cfg(feature = "server")]
+pub mod registry;
+#[cfg(feature = "server")]
 pub mod retry;
 #[cfg(feature = "server")]
 pub mod shutdown;

@@ -14,6 +14,7 @@ mod jobs;
 mod lanes;
 mod pooler;
 mod redis;
+mod registry;
 mod server;
 mod targets;
 mod text;
@@ -38,12 +39,16 @@ const NAME: &str = "fabric doctor";
 
 /// Looks at everything.
 pub async fn examine(settings: &Settings) -> Findings {
-    let (of_postgres, of_kafka, of_redis) =
-        tokio::join!(look_at_postgres(settings), look_at_kafka(&settings.kafka), redis::look(&settings.redis.url));
+    let (of_postgres, of_kafka, of_redis, of_registry) = tokio::join!(
+        look_at_postgres(settings),
+        look_at_kafka(&settings.kafka),
+        redis::look(&settings.redis.url),
+        registry::look(settings),
+    );
     let (mut findings, pace) = of_postgres;
     let (more, backlogs) = of_kafka;
     findings.extend(more);
-    findings.push(of_redis);
+    findings.extend([of_redis, of_registry]);
     if let Some(backlogs) = backlogs {
         findings.push(lanes::verdict(&backlogs, pace));
     }

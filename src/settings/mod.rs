@@ -21,6 +21,7 @@ pub struct Settings {
     pub kafka: KafkaSettings,
     pub postgres: PostgresSettings,
     pub redis: RedisSettings,
+    pub schema_registry: RegistrySettings,
     pub cache: CacheSettings,
     pub ingest: IngestSettings,
     pub validate: ValidateSettings,
@@ -59,7 +60,22 @@ pub struct RedisSettings {
     pub timeout: Duration,
 }
 
-/// What a process keeps in memory of what users edit.
+/// Of a registry that speaks Confluent's API.
+#[derive(Debug, Clone)]
+pub struct RegistrySettings {
+    /// `http://…` or `https://…`, up to where `/schemas` begins; empty: there is none. `FABRIC_SCHEMA_REGISTRY_URL`. May
+    /// hold a secret.
+    pub url: String,
+    pub user: String,
+    /// A secret.
+    pub password: String,
+    /// Of one question.
+    pub timeout: Duration,
+    /// A record whose schema's id the registry does not know waits for so long; then it is a reject.
+    pub id_patience: Duration,
+}
+
+/// What a process keeps in memory of what others edit.
 #[derive(Debug, Clone)]
 pub struct CacheSettings {
     pub feeds: RoomSettings,
@@ -68,6 +84,8 @@ pub struct CacheSettings {
     pub plans: RoomSettings,
     /// Reference sets.
     pub references: RoomSettings,
+    /// Schemas of the schema registry.
+    pub schemas: RoomSettings,
 }
 
 #[derive(Debug, Clone, Copy)]
@@ -162,11 +180,19 @@ impl Default for Settings {
                 acquire_timeout: Duration::from_secs(10),
             },
             redis: RedisSettings { url: String::new(), pool: 2, timeout: Duration::from_millis(50) },
+            schema_registry: RegistrySettings {
+                url: String::new(),
+                user: String::new(),
+                password: String::new(),
+                timeout: Duration::from_secs(5),
+                id_patience: Duration::from_secs(60),
+            },
             cache: CacheSettings {
                 feeds: RoomSettings { bytes: 16 << 20, ttl: HOUR },
                 templates: RoomSettings { bytes: 8 << 20, ttl: HOUR },
                 plans: RoomSettings { bytes: 64 << 20, ttl: 6 * HOUR },
                 references: RoomSettings { bytes: 1 << 30, ttl: 6 * HOUR },
+                schemas: RoomSettings { bytes: 8 << 20, ttl: 24 * HOUR },
             },
             ingest: IngestSettings {
                 chunk_bytes: 1 << 20,

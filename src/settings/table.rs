@@ -26,6 +26,8 @@ pub enum Mask {
     Open,
     /// The password inside a URL.
     UrlPassword,
+    /// All of it.
+    Whole,
 }
 
 enum Allowed {
@@ -91,6 +93,16 @@ pub static SPECS: &[Spec] = &[
         "Connections of a process to Redis"),
     spec!("redis.timeout", "FABRIC_REDIS_TIMEOUT", Time(redis.timeout), Between(1, 10 * SECOND), Open,
         "How long Redis is waited for before Postgres is asked"),
+    spec!("schema_registry.url", "FABRIC_SCHEMA_REGISTRY_URL", Text(schema_registry.url), Any, UrlPassword,
+        "Where a schema registry speaks Confluent's API: http://host:port, or https://; none unless set"),
+    spec!("schema_registry.user", "FABRIC_SCHEMA_REGISTRY_USER", Text(schema_registry.user), Any, Open,
+        "Who fabric is to the schema registry (basic authentication)"),
+    spec!("schema_registry.password", "FABRIC_SCHEMA_REGISTRY_PASSWORD", Text(schema_registry.password), Any, Whole,
+        "The password of schema_registry.user"),
+    spec!("schema_registry.timeout", "FABRIC_SCHEMA_REGISTRY_TIMEOUT", Time(schema_registry.timeout), Between(10, 60 * SECOND), Open,
+        "How long one question to the schema registry may take"),
+    spec!("schema_registry.id_patience", "FABRIC_SCHEMA_REGISTRY_ID_PATIENCE", Time(schema_registry.id_patience), Between(0, HOUR), Open,
+        "How long a record waits whose schema's id the registry does not know; then it is a reject"),
     spec!("cache.feeds_bytes", "FABRIC_CACHE_FEEDS_BYTES", Bytes64(cache.feeds.bytes), Between(MIB, 1 << 40), Open,
         "Memory of a process for definitions of feeds"),
     spec!("cache.feeds_ttl", "FABRIC_CACHE_FEEDS_TTL", Time(cache.feeds.ttl), Between(SECOND, 30 * 24 * HOUR), Open,
@@ -107,6 +119,10 @@ pub static SPECS: &[Spec] = &[
         "Memory of a process for reference sets"),
     spec!("cache.references_ttl", "FABRIC_CACHE_REFERENCES_TTL", Time(cache.references.ttl), Between(SECOND, 30 * 24 * HOUR), Open,
         "How long reference sets stay in memory that no chunk asks for, give or take a tenth"),
+    spec!("cache.schemas_bytes", "FABRIC_CACHE_SCHEMAS_BYTES", Bytes64(cache.schemas.bytes), Between(64 * KIB, 1 << 40), Open,
+        "Memory of a process for schemas of the schema registry"),
+    spec!("cache.schemas_ttl", "FABRIC_CACHE_SCHEMAS_TTL", Time(cache.schemas.ttl), Between(SECOND, 30 * 24 * HOUR), Open,
+        "How long schemas stay in memory that no record asks for, and all in Redis, give or take a tenth"),
     spec!("ingest.chunk_bytes", "FABRIC_INGEST_CHUNK_BYTES", Bytes(ingest.chunk_bytes), Between(4 * KIB, LARGEST_PAYLOAD), Open,
         "Size of a chunk: one message, one transaction"),
     spec!("ingest.record_bytes", "FABRIC_INGEST_RECORD_BYTES", Bytes(ingest.record_bytes), Between(KIB, LARGEST_PAYLOAD), Open,
@@ -166,7 +182,7 @@ impl Spec {
     pub(super) fn set(&self, settings: &mut Settings, text: &str) -> Result<(), String> {
         let found = |expected: &str| match self.mask {
             Mask::Open => format!("{}: `{text}` is not {expected}", self.key),
-            Mask::UrlPassword => format!("{}: the value is not {expected}", self.key),
+            Mask::UrlPassword | Mask::Whole => format!("{}: the value is not {expected}", self.key),
         };
         self.check_text(text).map_err(|expected| found(&expected))?;
         match (self.slot)(settings) {
@@ -215,6 +231,8 @@ impl Spec {
         match self.mask {
             Mask::Open => text,
             Mask::UrlPassword => mask_password(&text),
+            Mask::Whole if text.is_empty() => text,
+            Mask::Whole => "****".to_owned(),
         }
     }
 

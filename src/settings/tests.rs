@@ -60,12 +60,16 @@ fn secrets_are_never_shown() {
     let env = [
         ("FABRIC_POSTGRES_URL", "postgres://fabric:s3cret@db.example:5432/fabric?password=s3cret&sslmode=require"),
         ("FABRIC_KAFKA_PROPERTIES_SSL_KEY_PASSWORD", "s3cret"),
+        ("FABRIC_SCHEMA_REGISTRY_URL", "https://fabric:s3cret@registry.example/apis/ccompat/v7"),
+        ("FABRIC_SCHEMA_REGISTRY_PASSWORD", "s3cret"),
     ];
     let effective = given(file, &env, &[]).resolve().unwrap();
     assert!(!format!("{:?}", effective.shown()).contains("s3cret"));
     let url = "postgres://fabric:****@db.example:5432/fabric?password=****&sslmode=require";
     assert_eq!(value(&effective, "postgres.url"), url);
     assert_eq!(value(&effective, "kafka.properties.sasl.password"), "****");
+    assert_eq!(value(&effective, "schema_registry.url"), "https://fabric:****@registry.example/apis/ccompat/v7");
+    assert_eq!(value(&effective, "schema_registry.password"), "****");
     assert_eq!(value(&effective, "kafka.properties.security.protocol"), "SASL_SSL");
     assert!(effective.settings.kafka.properties.contains(&("ssl.key.password".into(), "s3cret".into())));
 }

@@ -13,8 +13,8 @@ const POOL: Label = Label { name: "pool", values: Values::Of(&["service", "loade
 const KIND: Label = Label { name: "kind", values: Values::Of(&["feed", "template", "reference"]) };
 
 const CACHE: Label =
-    Label { name: "cache", values: Values::Of(&["feeds", "templates", "plans", "references", "active"]) };
-const LEVEL: Label = Label { name: "level", values: Values::Of(&["process", "redis", "postgres"]) };
+    Label { name: "cache", values: Values::Of(&["feeds", "templates", "plans", "references", "active", "schemas"]) };
+const LEVEL: Label = Label { name: "level", values: Values::Of(&["process", "redis", "postgres", "registry"]) };
 
 /// Where the time of a chunk goes, in the order of its way.
 pub const STAGES: &[&str] =
@@ -144,6 +144,14 @@ catalog! {
     REDIS_CALL: Histogram "fabric_redis_call_seconds"
         [Label { name: "call", values: Values::Of(&["get", "set", "ping"]) }]
         "Time of a question to Redis, until it was answered or given up";
+
+    REGISTRY: Gauge "fabric_schema_registry_well" []
+        "1 where the schema registry gave an answer when it was last asked, else 0; absent where none is set";
+    REGISTRY_BREAKER: Gauge "fabric_schema_registry_breaker_open" []
+        "1 where the schema registry has failed so often that it is asked now and then only, else 0";
+    REGISTRY_REQUEST: Histogram "fabric_schema_registry_request_seconds"
+        [Label { name: "outcome", values: Values::Of(&["found", "unknown", "silent", "refused", "unusable"]) }]
+        "Time of a question to the schema registry: silent is no answer, unusable one that makes no sense";
 
     BUILD: Gauge "fabric_build_info"
         [Label { name: "version", values: Values::Named("version of fabric") },

@@ -14,6 +14,7 @@ mod load;
 mod outages;
 #[path = "../proxy/mod.rs"]
 mod proxy;
+mod registry;
 mod resuming;
 mod roles;
 mod steward;

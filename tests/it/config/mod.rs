@@ -3,12 +3,12 @@
 mod approval;
 mod audit;
 mod follow;
-mod following;
+pub mod following;
 mod forged;
 mod healing;
 mod model;
 mod racing;
-mod redis;
+pub mod redis;
 mod references;
 mod stale;
 mod templates;

@@ -31,7 +31,7 @@ async fn a_sound_installation_has_no_fault_and_every_check_is_told() {
     for check in ["postgres", "kafka", "migrations", "topics", "commits", "pooler", "clock", "retention", "targets"] {
         assert_eq!(statuses(check), Some("ok"), "{check}: {told}");
     }
-    for check in ["redis", "connections", "disk", "jobs", "deadLetters"] {
+    for check in ["redis", "registry", "connections", "disk", "jobs", "deadLetters"] {
         assert!(statuses(check).is_some(), "{check}: {told}");
     }
 }
@@ -42,6 +42,7 @@ async fn servers_that_are_down_are_told_in_time_with_what_depends_on_them() {
     installation.set("FABRIC_POSTGRES_URL", "postgres://fabric:s3cret@127.0.0.1:1/fabric");
     installation.set("FABRIC_KAFKA_BROKERS", "127.0.0.1:1");
     installation.set("FABRIC_REDIS_URL", "redis://:s3cret@127.0.0.1:1/0");
+    installation.set("FABRIC_SCHEMA_REGISTRY_URL", "http://fabric:s3cret@127.0.0.1:1");
     let began = Instant::now();
     let output = installation.run(&["doctor"]);
     assert!(began.elapsed() < Duration::from_secs(12), "{:?}", began.elapsed());
@@ -53,8 +54,11 @@ async fn servers_that_are_down_are_told_in_time_with_what_depends_on_them() {
     );
     assert!(told.contains("fault  Kafka         Kafka does not answer at 127.0.0.1:1 (connection refused)"), "{told}");
     assert!(told.contains("note   Redis         does not answer at 127.0.0.1:1"), "{told}");
+    let registry =
+        "fault  registry      the schema registry at http://127.0.0.1:1 does not answer (connection refused)";
+    assert!(told.contains(registry), "{told}");
     assert!(told.contains("note   migrations    not looked at, it needs Postgres"), "{told}");
-    assert!(told.ends_with("\n2 faults, 0 warnings\n"), "{told}");
+    assert!(told.ends_with("\n3 faults, 0 warnings\n"), "{told}");
     assert!(!told.contains("s3cret"), "{told}");
 }
 

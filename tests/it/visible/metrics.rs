@@ -11,13 +11,16 @@ use super::asked::{Page, address};
 use crate::installation::Installation;
 
 /// Of metrics that nothing in this test gives reason for.
-const NOT_MET: [&str; 6] = [
+const NOT_MET: [&str; 9] = [
     "fabric_parked_chunks_total",
     "fabric_quarantined_chunks_total",
     "fabric_config_propagation_seconds",
     "fabric_cache_age_seconds",
     "fabric_redis_well",
     "fabric_redis_call_seconds",
+    "fabric_schema_registry_well",
+    "fabric_schema_registry_breaker_open",
+    "fabric_schema_registry_request_seconds",
 ];
 
 /// A publication has it while it publishes, which twenty thousand records are over too soon to be asked about.
