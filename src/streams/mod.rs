@@ -118,8 +118,8 @@ async fn consume(
     let judges = judges.map_err(|error| ValidateError::Threads(error.to_string()))?;
     let loaders = Loaders::new(settings, Arc::new(Gates::default()));
     let schemas = Schemas::new(pool.clone());
-    let opener = Opener::new(pool, settings.clone())?;
-    let works = Arc::new(Works { judges, loaders, plans, schemas, opener: Arc::clone(&opener), tally });
+    let opener = Opener::new(pool.clone(), settings.clone())?;
+    let works = Arc::new(Works { judges, loaders, plans, schemas, opener: Arc::clone(&opener), tally, pool });
     let watching = tokio::spawn(Arc::clone(&opener).watch());
     let (deliver, delivered) = mpsc::unbounded_channel();
     let (trigger, stop) = shutdown::channel();

@@ -70,6 +70,30 @@ pub async fn put_gap(
     Ok(put.rows_affected() > 0)
 }
 
+/// Puts down why the records from there on wait, where they are still to be loaded; whoever loads them takes it away.
+pub async fn put_waiting(
+    executor: impl PgExecutor<'_>,
+    (feed, topic, partition): (&str, &str, i32),
+    expected: i64,
+    reason: &str,
+) -> Result<(), sqlx::Error> {
+    sqlx::query(
+        // A loader that holds the row may be frozen: it is not waited for.
+        "update fabric.stream_positions set reason = $5
+          where ctid in (select ctid from fabric.stream_positions
+                          where feed = $1 and topic = $2 and partition = $3 and next_offset = $4 and state = 'running'
+                            for update skip locked)",
+    )
+    .bind(feed)
+    .bind(topic)
+    .bind(partition)
+    .bind(expected)
+    .bind(reason)
+    .execute(executor)
+    .await?;
+    Ok(())
+}
+
 /// Puts down that a topic was made anew with fewer partitions: what was not loaded of the others is gone.
 pub async fn put_vanished(
     executor: impl PgExecutor<'_>,

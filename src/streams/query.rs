@@ -22,7 +22,7 @@ pub struct StreamSummary {
     pub topic: String,
     /// The gravest of its partitions', unless it is paused: `running`, `paused`, `gap`, `parked`.
     pub state: String,
-    /// Why it is not running.
+    /// Why it is not running, or what its records wait for.
     pub reason: Option<String>,
     pub loaded: i64,
     pub rejected: i64,
@@ -118,7 +118,8 @@ async fn read(pool: &PgPool) -> Result<Vec<StreamSummary>, sqlx::Error> {
 fn summary(stream: StreamRow, partitions: &[PartitionRow]) -> StreamSummary {
     let own: Vec<&PartitionRow> = partitions.iter().filter(|partition| partition.feed == stream.feed).collect();
     let at_fault = ["gap", "parked"].iter().find_map(|state| own.iter().find(|partition| partition.state == *state));
-    let (state, reason) = match at_fault {
+    let waits = own.iter().find(|partition| partition.reason.is_some());
+    let (state, reason) = match at_fault.or(waits) {
         Some(partition) if stream.state == "running" => (partition.state.clone(), partition.reason.clone()),
         _ => (stream.state, stream.reason),
     };

@@ -3,12 +3,14 @@
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use tracing::{error, warn};
+use sqlx::PgPool;
+use tracing::{debug, error, warn};
 
 use super::loaders::{Loaders, Unloaded};
 use super::opening::Opener;
 use super::partition::{Closed, Partition};
 use super::plans::Plans;
+use super::positions;
 use super::schemas::Schemas;
 use crate::config::PinnedFeed;
 use crate::copy::RowEncoder;
@@ -32,6 +34,7 @@ pub struct Works {
     pub schemas: Schemas,
     pub opener: Arc<Opener>,
     pub tally: Arc<Tally>,
+    pub pool: PgPool,
 }
 
 impl Works {
@@ -44,12 +47,17 @@ impl Works {
         let (topic, number) = (Arc::from(partition.stream.topic.as_str()), partition.number);
         let place = StreamPlace { topic, topic_id, partition: number };
         let mut messages = Some(messages);
+        let mut said = String::new();
         while let Some(taken) = messages.take().filter(|_| !partition.is_over()) {
             let judged = match self.judge(&partition.stream.feed, &place, expected, taken).await {
                 Ok(judged) => judged,
                 Err((taken, why)) => {
                     let wait = waits.next_wait();
                     warn!(%partition, error = why, ?wait, "a batch is not judged yet: trying again");
+                    if why != said {
+                        self.tell(&partition, expected, &why).await;
+                        said = why;
+                    }
                     messages = Some(taken);
                     tokio::time::sleep(wait).await;
                     continue;
@@ -71,6 +79,16 @@ impl Works {
                 }
                 Some(_) | None => {}
             }
+        }
+    }
+
+    /// Has `fabric streams list` say what a batch waits for.
+    async fn tell(&self, partition: &Partition, expected: i64, why: &str) {
+        let place = (partition.stream.feed.as_str(), partition.stream.topic.as_str(), partition.number);
+        let told = positions::put_waiting(&self.pool, place, expected, &format!("waiting: {why}")).await;
+        // Where Postgres is what is waited for, the log has to do.
+        if let Err(error) = told {
+            debug!(%partition, %error, "what a batch waits for is not in Postgres");
         }
     }
 
