@@ -54,6 +54,11 @@ pub enum NotYet {
     Unknown { place: Arc<str>, id: u32, left: Duration },
 }
 
+/// Where serializers register the schema of a topic's values (TopicNameStrategy).
+pub fn subject_of(topic: &str) -> String {
+    format!("{topic}-value")
+}
+
 /// One per process.
 pub struct Registry {
     client: Client,

@@ -89,6 +89,11 @@ impl Live {
         &self.known
     }
 
+    /// `None`: none is set.
+    pub fn redis(&self) -> Option<&Arc<Redis>> {
+        self.redis.as_ref()
+    }
+
     /// For people: what this process holds.
     pub fn holding(&self) -> Holding {
         self.known.holding(self.redis.as_ref().and_then(|redis| redis.note()))

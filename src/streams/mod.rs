@@ -39,6 +39,7 @@ use crate::kafka;
 use crate::load::Gates;
 use crate::postgres;
 use crate::processes::{self, Tally};
+use crate::registry::Registry;
 use crate::settings::Settings;
 use crate::shutdown::{self, Shutdown};
 use crate::telemetry::{Health, Part};
@@ -117,7 +118,10 @@ async fn consume(
     let judges = Pool::new("judge-stream", settings.validate.workers);
     let judges = judges.map_err(|error| ValidateError::Threads(error.to_string()))?;
     let loaders = Loaders::new(settings, Arc::new(Gates::default()));
-    let schemas = Schemas::new(pool.clone());
+    let registry = Registry::new(settings, live.redis().cloned());
+    let registry = registry.map_err(|error| ValidateError::Settings(error.to_string()))?;
+    let noting = tokio::spawn(note(registry.clone(), Arc::clone(&health)));
+    let schemas = Schemas::new(pool.clone(), registry);
     let opener = Opener::new(pool.clone(), settings.clone())?;
     let works = Arc::new(Works { judges, loaders, plans, schemas, opener: Arc::clone(&opener), tally, pool });
     let watching = tokio::spawn(Arc::clone(&opener).watch());
@@ -133,6 +137,7 @@ async fn consume(
     // The channel is closed, so the thread is at its last line.
     let joined = tokio::task::spawn_blocking(move || thread.join()).await;
     watching.abort();
+    noting.abort();
     match joined {
         Ok(Ok(())) => outcome,
         _ => Err(ValidateError::Broken("the polling thread of streams panicked".into())),
@@ -171,6 +176,16 @@ async fn work(
     // Given up: a transaction in flight is rolled back with its connection.
     tasks.shutdown().await;
     outcome
+}
+
+/// Has readiness say what is wrong with the schema registry. It keeps nobody from being ready: streams without it go on.
+async fn note(registry: Option<Arc<Registry>>, health: Arc<Health>) {
+    let Some(registry) = registry else { return };
+    loop {
+        health.note("schemaRegistry", registry.note());
+        registry.sweep().await;
+        tokio::time::sleep(LOOK_INTERVAL).await;
+    }
 }
 
 /// Tells of Postgres and Kafka where nobody else does.

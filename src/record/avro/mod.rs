@@ -52,6 +52,8 @@ pub enum Known {
     Reading(Arc<Reading>),
     /// It is known, and cannot be read as the feed.
     Unresolvable(Arc<Unresolvable>),
+    /// The schema registry has no Avro schema of that id: why, for people, after `is of schema id 7`.
+    Refused(Arc<str>),
     /// Nobody knows it.
     Unknown,
 }

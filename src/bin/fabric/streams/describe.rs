@@ -6,6 +6,7 @@ use fabric::report::{Align, table};
 use serde_json::{Value, json};
 
 use super::no_stream;
+use super::subject::Subject;
 use crate::exit::Exit;
 use crate::globals::{Globals, print, print_json};
 use crate::server;
@@ -25,10 +26,14 @@ pub fn run(globals: &Globals, args: Args) -> anyhow::Result<Exit> {
         let active = config::active_feed(&server.pool, &args.feed).await?;
         let Some(stream) = &active.feed.stream else { return Err(no_stream(&args.feed).into()) };
         let longest = server.settings.ingest.record_bytes;
+        let subject = Subject::of(&active.feed, &server.settings).await?;
         if args.json {
-            print_json(&as_json(&active.feed, active.version, stream, longest))?;
+            let mut described = as_json(&active.feed, active.version, stream, longest);
+            described["registry"] = subject.map_or(Value::Null, |subject| subject.as_json());
+            print_json(&described)?;
         } else {
-            print(&text(&active.feed, active.version, stream, longest))?;
+            let subject = subject.map(|subject| subject.text()).unwrap_or_default();
+            print(&text(&active.feed, active.version, stream, longest, &subject))?;
         }
         Ok(Exit::Done)
     })
@@ -67,15 +72,14 @@ fn as_json(feed: &Feed, version: i32, stream: &Stream, longest: usize) -> Value 
     json!({
         "feed": feed.name.as_str(), "version": version, "topic": stream.topic,
         "value": match feed.layout { Layout::Avro(_) => "avro", Layout::Json => "json", Layout::Delimited(_) => "delimited" },
-        "schemaRegistry": feed.layout == Layout::Avro(Framing::Confluent),
         "key": "any", "headers": [], "longestValueBytes": longest,
         "fields": fields.collect::<Vec<_>>(),
     })
 }
 
-fn text(feed: &Feed, version: i32, stream: &Stream, longest: usize) -> String {
+fn text(feed: &Feed, version: i32, stream: &Stream, longest: usize, subject: &str) -> String {
     let mut text = format!(
-        "{} v{version}\n  topic    {}\n  value    {}\n  key      any: it is not read; records of one key keep their order\n  \
+        "{} v{version}\n  topic    {}\n  value    {}\n{subject}  key      any: it is not read; records of one key keep their order\n  \
          headers  none are needed\n  limit    {longest} bytes in a value\n\n",
         feed.name,
         stream.topic,

@@ -4,6 +4,7 @@ mod change;
 mod describe;
 mod rejects;
 mod shown;
+mod subject;
 
 use clap::Subcommand;
 

@@ -21,6 +21,7 @@ pub(super) fn read<'m>(
             unreadable(format!("is not of schema {schema} ({}), which it names: {undecodable}", reading.writer()))
         }),
         Some(Known::Unresolvable(why)) => Err(unreadable(format!("is of schema {schema}{why}"))),
+        Some(Known::Refused(why)) => Err(unreadable(format!("is of schema {schema}{why}"))),
         Some(Known::Unknown) | None => Err(unreadable(match framing {
             Framing::SingleObject => format!("is of a schema that is not known, {schema}: `fabric schemas add FILE`"),
             Framing::Confluent => format!("is of a schema that the schema registry does not know, {schema}"),
