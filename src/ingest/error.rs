@@ -30,6 +30,10 @@ pub enum IngestError {
     /// The ledger has other bytes for a chunk that is loaded. `at`: where in the file it begins, decompressed.
     #[error("chunk {} of this file, from byte {at} on, is not what was loaded as such: this is not the file that job {} was begun with", .chunk.seq, .chunk.job)]
     OtherBytes { chunk: ChunkId, at: u64 },
+    #[error(
+        "job {job} was closed before with {chunks} chunks and {records} records: this is not the file that it was begun with"
+    )]
+    ClosedOtherwise { job: JobId, chunks: u32, records: u64 },
     #[error("{0}")]
     Kafka(String),
     #[error("{0}")]
@@ -59,7 +63,7 @@ impl IngestError {
     /// Whether reading the same bytes again could not end otherwise (exit code 3).
     pub fn is_the_datas_doing(&self) -> bool {
         match self {
-            Self::Header(_) | Self::OtherBytes { .. } | Self::JobFailed { .. } => true,
+            Self::Header(_) | Self::OtherBytes { .. } | Self::ClosedOtherwise { .. } | Self::JobFailed { .. } => true,
             Self::Source(error) => error.is_the_datas_doing(),
             Self::Unfinished { cause, .. } => cause.is_the_datas_doing(),
             _ => false,

@@ -8,8 +8,8 @@ use tokio::time::{Instant, sleep};
 
 use super::publication::{Halt, Publication};
 use super::vanished::Vigil;
-use crate::chunk::JobId;
-use crate::jobs;
+use crate::chunk::{JobId, TokenHash};
+use crate::jobs::{self, Renewed};
 use crate::shutdown::Shutdown;
 use crate::telemetry::{Statement, timed};
 
@@ -20,7 +20,7 @@ const LOOK: Duration = Duration::from_millis(100);
 pub struct Keeper {
     pub pool: PgPool,
     pub job: JobId,
-    pub publisher: String,
+    pub token: TokenHash,
     pub lease: Duration,
     pub publication: Arc<Publication>,
     pub vigil: Vigil,
@@ -52,9 +52,9 @@ impl Keeper {
     }
 
     async fn renew(&self) -> std::ops::ControlFlow<()> {
-        let renewed = jobs::renew_lease(&self.pool, self.job, &self.publisher, self.lease);
+        let renewed = jobs::renew_lease(&self.pool, self.job, self.token, self.lease);
         match timed(Statement::RenewLease, renewed).await {
-            Ok(state) if !state.takes_chunks() => {
+            Ok(Renewed::Held { state, .. } | Renewed::Taken { state, .. }) if !state.takes_chunks() => {
                 self.publication.halt(Halt::JobEnded(state));
                 std::ops::ControlFlow::Break(())
             }

@@ -28,7 +28,7 @@ pub use publication::Halt;
 pub use redrive::{Copied, Redriven, copy_owed};
 
 use crate::chunk::{CutTotals, JobId, Lane};
-use crate::jobs::{self, CloseFigures, Closed, OpenJob, RegisterError};
+use crate::jobs::{self, CloseFigures, Closed, FileFigures, OpenJob, RegisterError};
 use crate::ledger::JobState;
 use crate::retry::patiently;
 use crate::settings::Settings;
@@ -188,7 +188,7 @@ impl Ingest {
         let keeper = Keeper {
             pool: self.pool.clone(),
             job,
-            publisher: self.publisher.clone(),
+            token: open.token.hash(),
             lease: self.settings.ingest.lease,
             publication: publication.clone(),
             vigil: Vigil::new(&self.settings.kafka, &topic),
@@ -210,8 +210,9 @@ impl Ingest {
         .await
         .map_err(IngestError::Panicked)??;
         let figures = CloseFigures {
-            totals: cut.totals,
-            source_bytes: cut.finished.stored_bytes,
+            chunks: cut.totals.chunks,
+            records: cut.totals.records,
+            file: Some(FileFigures::new(cut.finished.stored_bytes, &cut.totals)),
             content: cut.finished.sha256,
             topic,
             last_offsets,
@@ -236,6 +237,9 @@ impl Ingest {
         Ok(match closed {
             Closed::Loading => Ingested::Published { job, totals: cut.totals, unknown_columns: cut.unknown_columns },
             Closed::Duplicate { of } => Ingested::LateDuplicate { job, of },
+            Closed::Otherwise { chunks, records, .. } => {
+                return Err(IngestError::ClosedOtherwise { job, chunks, records });
+            }
             Closed::Ended(state) => Ingested::Ended { job, state },
         })
     }

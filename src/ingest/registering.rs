@@ -7,7 +7,7 @@ use tokio::time::Instant;
 
 use super::{Ingest, IngestError, Input, Repeat, Request, publisher_name};
 use crate::chunk::{JobId, Limits};
-use crate::jobs::{self, NewJob, OpenJob, RegisterError, Registration, SourceIdentity};
+use crate::jobs::{self, Claim, CutBy, NewJob, OpenJob, RegisterError, Registration, SourceIdentity};
 use crate::ledger::JobState;
 use crate::postgres;
 use crate::retry::patiently;
@@ -35,6 +35,7 @@ impl Ingest {
             again: request.repeat == Repeat::Load,
             publisher: self.publisher.clone(),
             lease: self.settings.ingest.lease,
+            cut_by: CutBy::Fabric,
         };
         let mut waits = LeaseWaits::new(self.settings.ingest.lease);
         loop {
@@ -62,7 +63,10 @@ impl Ingest {
     /// was registered with.
     pub(super) async fn source_of(&self, job: JobId, from: Option<Input>) -> Result<Input, IngestError> {
         let known = self.patient_postgres(|| jobs::source_of(&self.pool, job)).await?;
-        let known = known.ok_or(RegisterError::NoJob(job))?;
+        let (known, cut_by) = known.ok_or(RegisterError::NoJob(job))?;
+        if cut_by == CutBy::Publisher {
+            return Err(RegisterError::CutByPublisher { job }.into());
+        }
         let input = from.or(known.path.clone().map(Input::Path)).ok_or(IngestError::NoPath { job })?;
         let found = identify(&input).await.map_err(|error| match error {
             IngestError::Source(error) if error.is_unreachable() => IngestError::SourceGone { job, path: input.path() },
@@ -80,7 +84,7 @@ impl Ingest {
     pub(super) async fn reopen(&self, job: JobId) -> Result<OpenJob, IngestError> {
         let mut waits = LeaseWaits::new(self.settings.ingest.lease);
         loop {
-            match jobs::reopen(&self.pool, job, &self.publisher, self.settings.ingest.lease).await? {
+            match jobs::reopen(&self.pool, job, &self.claim()).await? {
                 Registration::New(open) | Registration::Continue(open) => return Ok(open),
                 Registration::Leased { publisher, remaining, .. } => {
                     if let Some(open) = self.after_lease(job, &publisher, remaining, &mut waits).await? {
@@ -93,6 +97,10 @@ impl Ingest {
                 Registration::HashNeeded { .. } => return Err(RegisterError::NoJob(job).into()),
             }
         }
+    }
+
+    fn claim(&self) -> Claim<'_> {
+        Claim { publisher: &self.publisher, lease: self.settings.ingest.lease, cut_by: CutBy::Fabric }
     }
 
     async fn register_once(&self, new: &NewJob) -> Result<Registration, IngestError> {
@@ -119,8 +127,7 @@ impl Ingest {
         waits: &mut LeaseWaits,
     ) -> Result<Option<OpenJob>, IngestError> {
         if publisher_name::is_gone(publisher) {
-            let lease = self.settings.ingest.lease;
-            let taken = jobs::take_lease(&self.pool, job, publisher, &self.publisher, lease).await?;
+            let taken = jobs::take_lease(&self.pool, job, publisher, &self.claim()).await?;
             if let Registration::New(open) | Registration::Continue(open) = taken {
                 (self.tell)(&format!("Going on with job {job}, which a run that has ended began."));
                 return Ok(Some(open));

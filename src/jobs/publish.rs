@@ -1,7 +1,6 @@
 //! What a publisher tells of its job.
 
 use std::collections::BTreeMap;
-use std::time::Duration;
 
 use sqlx::types::Json;
 use sqlx::{Connection as _, PgConnection, PgPool};
@@ -13,13 +12,32 @@ use crate::ledger::{JobState, Move};
 /// What the publisher knows once the file has been read and every chunk acknowledged.
 #[derive(Debug, Clone)]
 pub struct CloseFigures {
-    pub totals: CutTotals,
-    /// Of the file as stored.
-    pub source_bytes: u64,
+    pub chunks: u32,
+    pub records: u64,
+    /// `None`: a publisher of its own does not say.
+    pub file: Option<FileFigures>,
+    /// SHA-256 of the file as stored.
     pub content: [u8; 32],
     pub topic: String,
-    /// Last acknowledged offset by partition.
+    /// By partition, the last acknowledged offset, or one that is behind it.
     pub last_offsets: BTreeMap<i32, i64>,
+}
+
+/// What reading the file gave beside records.
+#[derive(Debug, Clone, Copy)]
+pub struct FileFigures {
+    /// As stored.
+    pub stored_bytes: u64,
+    /// Decompressed.
+    pub bytes: u64,
+    pub headers: u64,
+    pub blanks: u64,
+}
+
+impl FileFigures {
+    pub fn new(stored_bytes: u64, totals: &CutTotals) -> Self {
+        Self { stored_bytes, bytes: totals.bytes, headers: totals.headers, blanks: totals.blanks }
+    }
 }
 
 /// What closing came to.
@@ -30,44 +48,14 @@ pub enum Closed {
     Duplicate {
         of: JobId,
     },
+    /// It was closed before with other figures, which stand.
+    Otherwise {
+        chunks: u32,
+        records: u64,
+        content: [u8; 32],
+    },
     /// It was ended meanwhile (cancelled, stopped by a threshold).
     Ended(JobState),
-}
-
-/// Renews the lease and moves a registered or stalled job to `publishing`. Answers the job's state: a publisher
-/// ends when it is one that takes no more chunks.
-///
-/// A publisher whose lease another has taken renews nothing: what both publish is the same, and loaded once.
-pub async fn renew_lease(pool: &PgPool, job: JobId, publisher: &str, lease: Duration) -> Result<JobState, sqlx::Error> {
-    let mut transaction = pool.begin().await?;
-    let state = lock_row(&mut transaction, job).await?.ok_or(sqlx::Error::RowNotFound)?;
-    let ours = sqlx::query(
-        "update fabric.jobs set lease_until = clock_timestamp() + $3 * interval '1 second'
-          where job_id = $1 and publisher = $2 and chunks is null",
-    )
-    .bind(job.0)
-    .bind(publisher)
-    .bind(lease.as_secs_f64())
-    .execute(&mut *transaction)
-    .await?
-    .rows_affected()
-        == 1;
-    let moved = match ours {
-        true => make_move(&mut transaction, job, Move::Publish, Reason::Keep).await?.unwrap_or(state),
-        false => state,
-    };
-    transaction.commit().await?;
-    Ok(moved)
-}
-
-/// Gives the lease up before it runs out, so that the next run need not wait for it.
-pub async fn release_lease(pool: &PgPool, job: JobId, publisher: &str) -> Result<(), sqlx::Error> {
-    sqlx::query("update fabric.jobs set lease_until = clock_timestamp() where job_id = $1 and publisher = $2")
-        .bind(job.0)
-        .bind(publisher)
-        .execute(pool)
-        .await?;
-    Ok(())
 }
 
 /// Stores what the publisher counted, and moves the job to `loading`. Whether the feed minds an empty file is for the
@@ -75,17 +63,24 @@ pub async fn release_lease(pool: &PgPool, job: JobId, publisher: &str) -> Result
 pub async fn close(pool: &PgPool, job: JobId, figures: &CloseFigures) -> Result<Closed, sqlx::Error> {
     let mut transaction = pool.begin().await?;
     let state = lock_row(&mut transaction, job).await?.ok_or(sqlx::Error::RowNotFound)?;
-    let (feed, content, whole): (String, Option<Vec<u8>>, bool) =
-        sqlx::query_as("select feed, content_sha256, chunks is not null from fabric.jobs where job_id = $1")
+    let (feed, content, chunks, records): (String, Option<Vec<u8>>, Option<i32>, Option<i64>) =
+        sqlx::query_as("select feed, content_sha256, chunks, records from fabric.jobs where job_id = $1")
             .bind(job.0)
             .fetch_one(&mut *transaction)
             .await?;
-    let same = content.as_ref().is_none_or(|content| content[..] == figures.content);
-    let closed = match state {
-        JobState::Loading | JobState::Reconciling | JobState::Completed | JobState::Parked if whole && same => {
-            return Ok(Closed::Loading);
+    let content: Option<[u8; 32]> = content.and_then(|content| content.try_into().ok());
+    let same = content.is_none_or(|content| content == figures.content);
+    let earlier = chunks.zip(records).map(|(chunks, records)| (chunks.cast_unsigned(), records.cast_unsigned()));
+    let closed = match (state, earlier, content) {
+        (
+            JobState::Loading | JobState::Reconciling | JobState::Completed | JobState::Parked,
+            Some((chunks, records)),
+            Some(content),
+        ) => {
+            let again = same && (chunks, records) == (figures.chunks, figures.records);
+            return Ok(if again { Closed::Loading } else { Closed::Otherwise { chunks, records, content } });
         }
-        state if state.after(Move::Close).is_err() => return Ok(Closed::Ended(state)),
+        (state, ..) if state.after(Move::Close).is_err() => return Ok(Closed::Ended(state)),
         _ if !same => {
             let reason = Reason::Because("the file changed between registering and the end of reading");
             Closed::Ended(make_move(&mut transaction, job, Move::Fail, reason).await?.unwrap_or(state))
@@ -112,21 +107,21 @@ async fn close_open(transaction: &mut PgConnection, job: JobId, figures: &CloseF
 }
 
 async fn store_figures(connection: &mut PgConnection, job: JobId, figures: &CloseFigures) -> Result<(), sqlx::Error> {
-    let totals = &figures.totals;
+    let file = figures.file;
     sqlx::query(
         "update fabric.jobs
-            set source_bytes = $2, content_sha256 = $3, chunks = $4, records = $5, bytes = $6, headers = $7,
+            set source_bytes = coalesce($2, source_bytes), content_sha256 = $3, chunks = $4, records = $5, bytes = $6, headers = $7,
                 blanks = $8, topic = $9, last_offsets = $10, closed_at = clock_timestamp(), lease_until = null
           where job_id = $1",
     )
     .bind(job.0)
-    .bind(figures.source_bytes.cast_signed())
+    .bind(file.map(|file| file.stored_bytes.cast_signed()))
     .bind(&figures.content[..])
-    .bind(totals.chunks.cast_signed())
-    .bind(totals.records.cast_signed())
-    .bind(totals.bytes.cast_signed())
-    .bind(totals.headers.cast_signed())
-    .bind(totals.blanks.cast_signed())
+    .bind(figures.chunks.cast_signed())
+    .bind(figures.records.cast_signed())
+    .bind(file.map(|file| file.bytes.cast_signed()))
+    .bind(file.map(|file| file.headers.cast_signed()))
+    .bind(file.map(|file| file.blanks.cast_signed()))
     .bind(&figures.topic)
     .bind(Json(&figures.last_offsets))
     .execute(connection)
@@ -159,7 +154,7 @@ async fn close_duplicate(
 impl Closed {
     const fn state(&self) -> JobState {
         match self {
-            Self::Loading => JobState::Loading,
+            Self::Loading | Self::Otherwise { .. } => JobState::Loading,
             Self::Duplicate { .. } => JobState::Duplicate,
             Self::Ended(state) => *state,
         }

@@ -5,9 +5,9 @@ use std::path::PathBuf;
 use sqlx::types::Json;
 use sqlx::{FromRow, PgExecutor, PgPool};
 
-use super::SourceIdentity;
 use super::owed::Cause;
 use super::report::report;
+use super::{CutBy, SourceIdentity};
 use crate::chunk::{Delivery, JobId, Lane, TokenHash};
 use crate::config::{Checksum, ReferencePins};
 use crate::ledger::JobState;
@@ -108,8 +108,8 @@ pub async fn pins(executor: impl PgExecutor<'_>, job: JobId) -> Result<Option<Pi
     }))
 }
 
-/// What was known of a job's file when it was registered. `None`: no such job.
-pub async fn source_of(pool: &PgPool, job: JobId) -> Result<Option<SourceIdentity>, sqlx::Error> {
+/// What was known of a job's file when it was registered, and who cuts it. `None`: no such job.
+pub async fn source_of(pool: &PgPool, job: JobId) -> Result<Option<(SourceIdentity, CutBy)>, sqlx::Error> {
     #[derive(FromRow)]
     struct Row {
         file: String,
@@ -118,22 +118,29 @@ pub async fn source_of(pool: &PgPool, job: JobId) -> Result<Option<SourceIdentit
         head_sha256: Option<Vec<u8>>,
         tail_sha256: Option<Vec<u8>>,
         content_sha256: Option<Vec<u8>>,
+        cutter_version: i32,
     }
     let row: Option<Row> = sqlx::query_as(
-        "select file, path, source_bytes, head_sha256, tail_sha256, content_sha256 from fabric.jobs where job_id = $1",
+        "select file, path, source_bytes, head_sha256, tail_sha256, content_sha256, cutter_version
+           from fabric.jobs where job_id = $1",
     )
     .bind(job.0)
     .fetch_optional(pool)
     .await?;
     let hash = |bytes: Option<Vec<u8>>| bytes.and_then(|bytes| bytes.try_into().ok());
-    Ok(row.map(|row| SourceIdentity {
-        file: row.file,
-        path: row.path.map(PathBuf::from),
-        bytes: row.source_bytes.map(i64::cast_unsigned),
-        head: hash(row.head_sha256),
-        tail: hash(row.tail_sha256),
-        content: hash(row.content_sha256),
-    }))
+    let identity = |row: Row| {
+        let cut_by = CutBy::of_version(row.cutter_version);
+        let source = SourceIdentity {
+            file: row.file,
+            path: row.path.map(PathBuf::from),
+            bytes: row.source_bytes.map(i64::cast_unsigned),
+            head: hash(row.head_sha256),
+            tail: hash(row.tail_sha256),
+            content: hash(row.content_sha256),
+        };
+        (source, cut_by)
+    };
+    Ok(row.map(identity))
 }
 
 /// The lane that the job is published on. `None`: no such job.

@@ -9,12 +9,12 @@ use sqlx::{FromRow, PgConnection, PgPool};
 
 use super::earlier::{Decision, Earlier, decide};
 use super::emit;
-use super::moves::{Reason, lock_row, log_move, make_move, read_state};
-
-use crate::chunk::{CUTTER_VERSION, JobId, Lane, Limits, Token};
+use super::lease::{Claim, CutBy, Opened, add_token, open};
+use super::moves::{log_move, read_state};
+use crate::chunk::{JobId, Lane, Limits, Token};
 use crate::config::references::{self, ReferenceError};
-use crate::config::{FeedVersion, ReferencePins, audit};
-use crate::ledger::{JobState, Move};
+use crate::config::{FeedVersion, ReferencePins};
+use crate::ledger::JobState;
 use crate::load::TargetError;
 use crate::settings::LoadSettings;
 
@@ -45,6 +45,13 @@ pub struct NewJob {
     /// `host/pid/start`, as [`crate::ingest`] names itself.
     pub publisher: String,
     pub lease: Duration,
+    pub cut_by: CutBy,
+}
+
+impl NewJob {
+    fn claim(&self) -> Claim<'_> {
+        Claim { publisher: &self.publisher, lease: self.lease, cut_by: self.cut_by }
+    }
 }
 
 /// A job that this process may publish: pinned, leased to it, with a token of its own.
@@ -54,7 +61,6 @@ pub struct OpenJob {
     pub feed: Arc<FeedVersion>,
     pub limits: Limits,
     pub lane: Lane,
-    pub cutter_version: i32,
 }
 
 /// What registering came to.
@@ -89,6 +95,14 @@ pub enum RegisterError {
         "job {job} was cut by cutter version {pinned}; this fabric has version {ours}. Resume it with the release that began it, or cancel it and load the file again"
     )]
     OtherCutter { job: JobId, pinned: i32, ours: i32 },
+    #[error(
+        "job {job} is published by a program that cuts its file itself: run that one again, which goes on with `fabric jobs open --resume {job}`; or cancel the job and load the file with `fabric ingest`"
+    )]
+    CutByPublisher { job: JobId },
+    #[error(
+        "job {job} is published by `fabric ingest`: go on with `fabric ingest --resume {job}`, or cancel it and open another"
+    )]
+    CutByFabric { job: JobId },
     #[error("there is no job {0}")]
     NoJob(JobId),
     #[error("job {job} is {state}: it cannot be resumed")]
@@ -130,23 +144,6 @@ enum Answer {
     Told(Registration),
 }
 
-/// A job whose lease this process has just taken.
-struct Opened {
-    job: JobId,
-    token: Token,
-    pinned: Pinned,
-}
-
-#[derive(FromRow)]
-struct Pinned {
-    feed: String,
-    feed_version: i32,
-    lane: String,
-    cutter_version: i32,
-    chunk_bytes: i32,
-    record_bytes: i32,
-}
-
 /// Registers a job for a file, or says why there is none to register: see [`Registration`]. Everything is pinned in
 /// one transaction, the versions of the reference sets that the feed's rules look up too; the target is made or checked before it. Of processes that register the same file at once one
 /// wins, the others find its job.
@@ -175,7 +172,6 @@ pub async fn register(pool: &PgPool, new: &NewJob, load: &LoadSettings) -> Resul
                             feed: Arc::new(feed),
                             limits: new.limits,
                             lane: new.lane,
-                            cutter_version: CUTTER_VERSION,
                         }))
                     }
                     Answer::Continue(opened) => Ok(Registration::Continue(opened.into_job(pool).await?)),
@@ -202,7 +198,7 @@ async fn attempt(pool: &PgPool, new: &NewJob, feed: &FeedVersion) -> Result<Atte
                 None => return Ok(Attempt::Again),
             }
         }
-        Decision::Continue(job) => Answer::Continue(open(&mut transaction, job, &new.publisher, new.lease).await?),
+        Decision::Continue(job) => Answer::Continue(open(&mut transaction, job, &new.claim()).await?),
         Decision::HashNeeded { like } => Answer::Told(Registration::HashNeeded { like }),
         Decision::Duplicate { of, state } => Answer::Told(Registration::Duplicate { of, state }),
         Decision::Leased { job, publisher, remaining } => {
@@ -296,7 +292,7 @@ async fn insert(
     .bind(source.tail.as_ref().map(|hash| &hash[..]))
     .bind(source.content.as_ref().map(|hash| &hash[..]))
     .bind(new.again)
-    .bind(CUTTER_VERSION)
+    .bind(new.cut_by.version())
     .bind(size(new.limits.chunk_bytes))
     .bind(size(new.limits.record_bytes))
     .bind(new.lease.as_secs_f64())
@@ -320,120 +316,4 @@ async fn insert(
 /// Limits are settings with bounds far below 2 GiB.
 fn size(bytes: usize) -> i32 {
     i32::try_from(bytes).unwrap_or(i32::MAX)
-}
-
-async fn add_token(connection: &mut PgConnection, job: JobId) -> Result<Token, RegisterError> {
-    let mut token = Token([0; 16]);
-    getrandom::fill(&mut token.0).map_err(RegisterError::Random)?;
-    sqlx::query("insert into fabric.job_tokens (job_id, token_hash) values ($1, $2)")
-        .bind(job.0)
-        .bind(&token.hash().0[..])
-        .execute(connection)
-        .await?;
-    Ok(token)
-}
-
-/// Takes the lease of a job whose row may be published on, with a token of its own; who did is on record. What an earlier
-/// close stated is void: the job will be closed again.
-async fn open(
-    connection: &mut PgConnection,
-    job: JobId,
-    publisher: &str,
-    lease: Duration,
-) -> Result<Opened, RegisterError> {
-    let moved = make_move(connection, job, Move::Publish, Reason::Keep).await?;
-    let state = moved.map_err(|refused| RegisterError::NotResumable { job, state: refused.from })?;
-    // A parked job keeps the reason for which it is; any other is at work again.
-    let pinned: Pinned = sqlx::query_as(
-        "update fabric.jobs
-            set lease_until = clock_timestamp() + $2 * interval '1 second', publisher = $3,
-                reason = case when $4 then reason end,
-                chunks = null, records = null, bytes = null, headers = null, blanks = null, last_offsets = null,
-                copied_offsets = null, closed_at = null
-          where job_id = $1
-         returning feed, feed_version, lane, cutter_version, chunk_bytes, record_bytes",
-    )
-    .bind(job.0)
-    .bind(lease.as_secs_f64())
-    .bind(publisher)
-    .bind(state == JobState::Parked)
-    .fetch_one(&mut *connection)
-    .await?;
-    if pinned.cutter_version != CUTTER_VERSION {
-        return Err(RegisterError::OtherCutter { job, pinned: pinned.cutter_version, ours: CUTTER_VERSION });
-    }
-    let token = add_token(connection, job).await?;
-    audit(connection, "resume", "job", &job.to_string(), None, None, None).await?;
-    Ok(Opened { job, token, pinned })
-}
-
-impl Opened {
-    async fn into_job(self, pool: &PgPool) -> Result<OpenJob, RegisterError> {
-        let pinned = self.pinned;
-        let feed = crate::config::feed_version(pool, &pinned.feed, pinned.feed_version).await?;
-        log_move(self.job, &pinned.feed, JobState::Publishing, Some("its lease was taken, to go on"));
-        let lane = Lane::parse(&pinned.lane)
-            .ok_or_else(|| sqlx::Error::Decode(format!("there is no lane {}", pinned.lane).into()))?;
-        let bytes = |size: i32| usize::try_from(size).unwrap_or(0);
-        Ok(OpenJob {
-            job: self.job,
-            token: self.token,
-            feed: Arc::new(feed),
-            limits: Limits { chunk_bytes: bytes(pinned.chunk_bytes), record_bytes: bytes(pinned.record_bytes) },
-            lane,
-            cutter_version: pinned.cutter_version,
-        })
-    }
-}
-
-/// `--resume JOB`: takes the lease of a job that is registered, publishing (lease run out), stalled or incomplete, or
-/// parked before it was published whole. [`Registration::Continue`], or [`Registration::Leased`].
-pub async fn reopen(
-    pool: &PgPool,
-    job: JobId,
-    publisher: &str,
-    lease: Duration,
-) -> Result<Registration, RegisterError> {
-    take(pool, job, None, publisher, lease).await
-}
-
-/// Takes the lease from a publisher that is known to be gone, though the lease has not run out: the caller has seen
-/// that `from`, of the caller's own host, is no process any more. [`Registration::Leased`] where another has it by now.
-pub async fn take_lease(
-    pool: &PgPool,
-    job: JobId,
-    from: &str,
-    publisher: &str,
-    lease: Duration,
-) -> Result<Registration, RegisterError> {
-    take(pool, job, Some(from), publisher, lease).await
-}
-
-async fn take(
-    pool: &PgPool,
-    job: JobId,
-    gone: Option<&str>,
-    publisher: &str,
-    lease: Duration,
-) -> Result<Registration, RegisterError> {
-    let mut transaction = pool.begin().await?;
-    let state = lock_row(&mut transaction, job).await?.ok_or(RegisterError::NoJob(job))?;
-    let (holder, whole, left): (String, bool, f64) = sqlx::query_as(
-        "select coalesce(publisher, ''), chunks is not null,
-                greatest(coalesce(extract(epoch from lease_until - clock_timestamp()), 0), 0)::float8
-           from fabric.jobs where job_id = $1",
-    )
-    .bind(job.0)
-    .fetch_one(&mut *transaction)
-    .await?;
-    if state.after(Move::Publish).is_err() || (whole && state != JobState::Incomplete) {
-        return Err(RegisterError::NotResumable { job, state });
-    }
-    if left > 0.0 && holder != publisher && gone != Some(holder.as_str()) {
-        let remaining = Duration::from_secs_f64(left);
-        return Ok(Registration::Leased { job, publisher: holder, remaining });
-    }
-    let opened = open(&mut transaction, job, publisher, lease).await?;
-    transaction.commit().await?;
-    Ok(Registration::Continue(opened.into_job(pool).await?))
 }

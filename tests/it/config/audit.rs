@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use fabric::config::{self, AuditQuery, Change, Edit, Kind};
-use fabric::jobs;
+use fabric::jobs::{self, Claim, CutBy};
 
 use super::{apply, cards, edit, load};
 use crate::database::Database;
@@ -46,18 +46,18 @@ async fn whoever_brings_a_job_back_is_on_record_and_a_refused_one_leaves_no_trac
     let job = given::job(&database, "parked").await;
     jobs::resume(&database.pool, job).await.unwrap();
     database
-        .run("update fabric.jobs set state = 'stalled', lease_until = now() - interval '1 second', cutter_version = 0")
+        .run("update fabric.jobs set state = 'stalled', lease_until = now() - interval '1 second', cutter_version = 9")
         .await;
-    let lease = Duration::from_secs(60);
-    let Err(refused) = jobs::reopen(&database.pool, job, "host/2/2", lease).await.map(drop) else {
+    let claim = Claim { publisher: "host/2/2", lease: Duration::from_secs(60), cut_by: CutBy::Fabric };
+    let Err(refused) = jobs::reopen(&database.pool, job, &claim).await.map(drop) else {
         panic!("the job was cut by another cutter")
     };
-    assert!(refused.to_string().contains("was cut by cutter version 0"), "{refused}");
+    assert!(refused.to_string().contains("was cut by cutter version 9"), "{refused}");
     database.run(&format!("update fabric.jobs set cutter_version = {}", fabric::chunk::CUTTER_VERSION)).await;
-    jobs::reopen(&database.pool, job, "host/2/2", lease).await.map(drop).unwrap();
+    jobs::reopen(&database.pool, job, &claim).await.map(drop).unwrap();
     jobs::cancel(&database.pool, job, "").await.unwrap();
     assert!(jobs::resume(&database.pool, job).await.is_err());
-    assert!(jobs::reopen(&database.pool, job, "host/2/2", lease).await.is_err());
+    assert!(jobs::reopen(&database.pool, job, &claim).await.is_err());
     let installation = Installation::bare(database);
     let log = installation.json(0, &["audit", &job.to_string(), "--kind", "job", "--json"]);
     let actions: Vec<_> = log.as_array().unwrap().iter().map(|entry| entry["action"].as_str().unwrap()).collect();

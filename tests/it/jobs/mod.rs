@@ -7,8 +7,8 @@ mod shown;
 use std::collections::BTreeMap;
 use std::time::{Duration, Instant};
 
-use fabric::chunk::{ChunkId, CutTotals, Delivery, JobId, Seq};
-use fabric::jobs::{self, CloseFigures, Closed, Publishing, Resumed};
+use fabric::chunk::{ChunkId, Delivery, JobId, Seq, Token};
+use fabric::jobs::{self, CloseFigures, Closed, FileFigures, Publishing, Renewed, Resumed};
 use fabric::ledger::JobState;
 use sqlx::Connection as _;
 
@@ -16,8 +16,9 @@ use crate::database::Database;
 
 fn figures(chunks: u32, records: u64, content: u8) -> CloseFigures {
     CloseFigures {
-        totals: CutTotals { bytes: 10 * records, records, chunks, headers: 1, blanks: 0 },
-        source_bytes: 10 * records,
+        chunks,
+        records,
+        file: Some(FileFigures { stored_bytes: 10 * records, bytes: 10 * records, headers: 1, blanks: 0 }),
         content: [content; 32],
         topic: "fabric.chunks.normal".into(),
         last_offsets: BTreeMap::from([(0, 9)]),
@@ -33,8 +34,24 @@ async fn a_lease_is_renewed_by_its_holder_alone() {
     let database = Database::new().await;
     let job = given::job(&database, "registered").await;
     let lease = Duration::from_secs(15);
-    assert_eq!(jobs::renew_lease(&database.pool, job, "other/2/2", lease).await.unwrap(), JobState::Registered);
-    assert_eq!(jobs::renew_lease(&database.pool, job, "host/1/1", lease).await.unwrap(), JobState::Publishing);
+    let (first, second, stranger) = (Token([1; 16]), Token([2; 16]), Token([3; 16]));
+    let add = async |token: &Token| {
+        sqlx::query("insert into fabric.job_tokens (job_id, token_hash) values ($1, $2)")
+            .bind(job.0)
+            .bind(&token.hash().0[..])
+            .execute(&database.pool)
+            .await
+            .unwrap();
+    };
+    let renew = async |token: &Token| jobs::renew_lease(&database.pool, job, token.hash(), lease).await.unwrap();
+    add(&first).await;
+    assert_eq!(renew(&stranger).await, Renewed::Stranger);
+    assert_eq!(state(&database, job).await, JobState::Registered);
+    assert_eq!(renew(&first).await, Renewed::Held { state: JobState::Publishing, closed: false });
+    add(&second).await;
+    let taken = Renewed::Taken { state: JobState::Publishing, publisher: "host/1/1".into() };
+    assert_eq!(renew(&first).await, taken);
+    assert_eq!(renew(&second).await, Renewed::Held { state: JobState::Publishing, closed: false });
     assert_eq!(database.number("select count(*) from fabric.outbox where payload->>'state' = 'publishing'").await, 1);
 }
 
@@ -45,6 +62,10 @@ async fn a_pipe_with_the_content_of_another_job_ends_as_its_duplicate() {
     assert_eq!(jobs::close(&database.pool, first, &figures(2, 20, 1)).await.unwrap(), Closed::Loading);
     // A lost answer is asked for again.
     assert_eq!(jobs::close(&database.pool, first, &figures(2, 20, 1)).await.unwrap(), Closed::Loading);
+    let otherwise = Closed::Otherwise { chunks: 2, records: 20, content: [1; 32] };
+    for other in [figures(3, 20, 1), figures(2, 21, 1), figures(2, 20, 2)] {
+        assert_eq!(jobs::close(&database.pool, first, &other).await.unwrap(), otherwise);
+    }
     let closed = jobs::close(&database.pool, second, &figures(2, 20, 1)).await.unwrap();
     assert_eq!(closed, Closed::Duplicate { of: first });
     assert_eq!(state(&database, second).await, JobState::Duplicate);

@@ -4,7 +4,7 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use fabric::chunk::{Lane, Limits};
-use fabric::jobs::{self, NewJob, Registration, SourceIdentity};
+use fabric::jobs::{self, Claim, CutBy, NewJob, Registration, SourceIdentity};
 use fabric::settings::LoadSettings;
 
 use crate::database::Database;
@@ -39,6 +39,7 @@ fn file(publisher: &str, lease: Duration) -> NewJob {
         again: false,
         publisher: publisher.into(),
         lease,
+        cut_by: CutBy::Fabric,
     }
 }
 
@@ -55,8 +56,8 @@ async fn a_file_is_leased_then_goes_on_then_is_a_duplicate() {
         panic!("not leased")
     };
     assert_eq!((leased, publisher.as_str()), (job.job, "a/1/1"));
-    let Registration::Continue(taken) =
-        jobs::take_lease(&database.pool, job.job, "a/1/1", "b/1/1", Duration::ZERO).await.unwrap()
+    let claim = Claim { publisher: "b/1/1", lease: Duration::ZERO, cut_by: CutBy::Fabric };
+    let Registration::Continue(taken) = jobs::take_lease(&database.pool, job.job, "a/1/1", &claim).await.unwrap()
     else {
         panic!("not taken")
     };

@@ -5,7 +5,7 @@ use std::convert::Infallible;
 use std::time::Duration;
 
 use fabric::chunk::{Chunk, CutTotals, Cutter, Envelope, JobId, Lane, Limits, Seq, Token};
-use fabric::jobs::{CloseFigures, NewJob, OpenJob, Registration, SourceIdentity};
+use fabric::jobs::{CloseFigures, CutBy, FileFigures, NewJob, OpenJob, Registration, SourceIdentity};
 use fabric::settings::{KafkaSettings, Settings};
 use rdkafka::producer::{FutureProducer, FutureRecord};
 use sha2::{Digest as _, Sha256};
@@ -41,6 +41,7 @@ impl Publisher {
             again: false,
             publisher: "test/1/1".into(),
             lease: Duration::from_secs(600),
+            cut_by: CutBy::Fabric,
         };
         let load = Settings::default().load;
         let registration = fabric::jobs::register(&installation.database.pool, &new, &load).await.unwrap();
@@ -85,8 +86,9 @@ impl Publisher {
     /// All of the file is on the lane.
     pub async fn close(&self, installation: &Installation) {
         let figures = CloseFigures {
-            totals: self.totals,
-            source_bytes: self.totals.bytes,
+            chunks: self.totals.chunks,
+            records: self.totals.records,
+            file: Some(FileFigures::new(self.totals.bytes, &self.totals)),
             content: self.content,
             topic: self.kafka.lane_topic(Lane::Normal),
             last_offsets: self.last_offsets.clone(),
