@@ -16,6 +16,7 @@
 //! | [`generate`] | a seed | a deterministic file with known bad records |
 //! | [`topics`] | declarations | Kafka topics |
 //! | [`ingest`] | files | chunk messages on a lane |
+//! | [`publishers`] | what programs that publish chunks ask | jobs, opened, kept and closed |
 //! | [`validate`] | chunk messages | judged chunks, handed to a loader |
 //! | [`load`] | a judged chunk | one Postgres transaction |
 //! | [`streams`] | messages of record topics | batches in Postgres, fenced by positions |
@@ -57,6 +58,8 @@ pub mod load;
 pub mod postgres;
 #[cfg(feature = "server")]
 pub mod processes;
+#[cfg(feature = "server")]
+pub mod publishers;
 #[cfg(feature = "server")]
 pub mod redis;
 #[cfg(feature = "server")]

@@ -94,6 +94,14 @@ impl Envelope {
         Self { id: ChunkId { job, seq: chunk.seq }, token, crc: checksum(&chunk), chunk }
     }
 
+    /// What every message begins with: marker and fingerprint.
+    pub fn message_head() -> [u8; 10] {
+        let mut head = [0; 10];
+        head[..2].copy_from_slice(&MARKER);
+        head[2..].copy_from_slice(&*FINGERPRINT);
+        head
+    }
+
     /// Appends the message to `buffer`.
     pub fn encode(&self, buffer: &mut Vec<u8>) {
         let chunk = &self.chunk;

@@ -25,6 +25,7 @@ pub use cutting::Progress;
 pub use error::IngestError;
 pub use producer::COPY_HEADER;
 pub use publication::Halt;
+pub(crate) use publisher_name::own as own_name;
 pub use redrive::{Copied, Redriven, copy_owed};
 
 use crate::chunk::{CutTotals, JobId, Lane};

@@ -58,7 +58,7 @@ pub struct Claim<'c> {
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Renewed {
     /// It is the lease's holder. One of a job that is closed, or takes no more chunks, holds it for nothing.
-    Held { state: JobState, closed: bool },
+    Held { state: JobState, closed: bool, had_run_out: bool },
     /// A later run has taken the lease: what both publish is loaded once.
     Taken { state: JobState, publisher: String },
     /// The token is none of the job's.
@@ -190,8 +190,9 @@ async fn take(pool: &PgPool, job: JobId, gone: Option<&str>, claim: &Claim<'_>) 
 pub async fn renew_lease(pool: &PgPool, job: JobId, token: TokenHash, lease: Duration) -> Result<Renewed, sqlx::Error> {
     let mut transaction = pool.begin().await?;
     let state = lock_row(&mut transaction, job).await?.ok_or(sqlx::Error::RowNotFound)?;
-    let (publisher, closed, known, taken): (String, bool, bool, bool) = sqlx::query_as(
-        "select coalesce(j.publisher, ''), j.chunks is not null, t.job_id is not null,
+    let (publisher, closed, had_run_out, known, taken): (String, bool, bool, bool, bool) = sqlx::query_as(
+        "select coalesce(j.publisher, ''), j.chunks is not null,
+                coalesce(j.lease_until < clock_timestamp(), false), t.job_id is not null,
                 exists (select from fabric.job_tokens later
                          where later.job_id = j.job_id and later.created_at > t.created_at)
            from fabric.jobs j left join fabric.job_tokens t on t.job_id = j.job_id and t.token_hash = $2
@@ -208,7 +209,7 @@ pub async fn renew_lease(pool: &PgPool, job: JobId, token: TokenHash, lease: Dur
         return Ok(Renewed::Taken { state, publisher });
     }
     if closed {
-        return Ok(Renewed::Held { state, closed });
+        return Ok(Renewed::Held { state, closed, had_run_out });
     }
     sqlx::query("update fabric.jobs set lease_until = clock_timestamp() + $2 * interval '1 second' where job_id = $1")
         .bind(job.0)
@@ -217,7 +218,7 @@ pub async fn renew_lease(pool: &PgPool, job: JobId, token: TokenHash, lease: Dur
         .await?;
     let state = make_move(&mut transaction, job, Move::Publish, Reason::Keep).await?.unwrap_or(state);
     transaction.commit().await?;
-    Ok(Renewed::Held { state, closed })
+    Ok(Renewed::Held { state, closed, had_run_out })
 }
 
 /// Gives the lease up before it runs out, so that the next run need not wait for it.

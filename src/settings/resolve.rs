@@ -8,9 +8,9 @@ use serde::Serialize;
 use super::table::is_secret_property;
 use super::{Origin, PROPERTIES_ENV, PROPERTIES_KEY, SPECS, SettingFault, SettingFaults, Settings, Spec, file, units};
 
-/// Variables that begin with `FABRIC_` and are no settings: where the settings file is, and what the local stack
-/// says to other programs.
-const NO_SETTINGS: [&str; 2] = ["FABRIC_SETTINGS", "FABRIC_BIN"];
+/// Variables that begin with `FABRIC_` and are no settings: where the settings file is, the token of a job that a
+/// program publishes, and what the local stack says to other programs.
+const NO_SETTINGS: [&str; 3] = ["FABRIC_SETTINGS", "FABRIC_JOB_TOKEN", "FABRIC_BIN"];
 const NO_SETTINGS_PREFIXES: [&str; 2] = ["FABRIC_STACK_", "FABRIC_TEST_"];
 
 /// What was given, lowest precedence first.

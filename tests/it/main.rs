@@ -12,6 +12,7 @@ mod jobs;
 mod kafka;
 mod load;
 mod outages;
+mod producers;
 #[path = "../proxy/mod.rs"]
 mod proxy;
 mod registry;

@@ -24,6 +24,8 @@ mod ingest;
 #[cfg(feature = "server")]
 mod jobs;
 #[cfg(feature = "server")]
+mod lane;
+#[cfg(feature = "server")]
 mod migrate;
 #[cfg(feature = "server")]
 mod references;

@@ -47,11 +47,12 @@ async fn a_lease_is_renewed_by_its_holder_alone() {
     add(&first).await;
     assert_eq!(renew(&stranger).await, Renewed::Stranger);
     assert_eq!(state(&database, job).await, JobState::Registered);
-    assert_eq!(renew(&first).await, Renewed::Held { state: JobState::Publishing, closed: false });
+    let held = Renewed::Held { state: JobState::Publishing, closed: false, had_run_out: false };
+    assert_eq!(renew(&first).await, held);
     add(&second).await;
     let taken = Renewed::Taken { state: JobState::Publishing, publisher: "host/1/1".into() };
     assert_eq!(renew(&first).await, taken);
-    assert_eq!(renew(&second).await, Renewed::Held { state: JobState::Publishing, closed: false });
+    assert_eq!(renew(&second).await, held);
     assert_eq!(database.number("select count(*) from fabric.outbox where payload->>'state' = 'publishing'").await, 1);
 }
 

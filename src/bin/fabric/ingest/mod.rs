@@ -6,8 +6,7 @@ mod progress;
 use std::path::PathBuf;
 use std::sync::Arc;
 
-use clap::ValueEnum;
-use fabric::chunk::{JobId, Lane};
+use fabric::chunk::JobId;
 use fabric::ingest::{Ingest, Input, Repeat, Request};
 use fabric::processes::{self, Tally};
 use fabric::report::{self, Report};
@@ -18,6 +17,7 @@ use futures::StreamExt as _;
 
 use crate::exit::{Exit, Refused};
 use crate::globals::{Globals, print, print_json};
+use crate::lane::LaneName;
 use crate::{role, server};
 use one::{Desk, Loaded, Until};
 use progress::Display;
@@ -59,21 +59,6 @@ pub struct Args {
     /// With --resume: where the file is now, if it was moved
     #[arg(long, value_name = "FILE", requires = "resume")]
     from: Option<PathBuf>,
-}
-
-#[derive(Debug, Clone, Copy, ValueEnum)]
-enum LaneName {
-    Normal,
-    High,
-}
-
-impl From<LaneName> for Lane {
-    fn from(name: LaneName) -> Self {
-        match name {
-            LaneName::Normal => Self::Normal,
-            LaneName::High => Self::High,
-        }
-    }
 }
 
 /// One thing to do.

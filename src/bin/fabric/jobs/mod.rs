@@ -2,6 +2,7 @@
 
 mod change;
 mod list;
+mod publish;
 mod show;
 
 use clap::Subcommand;
@@ -10,7 +11,7 @@ use fabric::chunk::JobId;
 use crate::exit::{Exit, Refused};
 use crate::globals::Globals;
 
-/// Jobs: list them, show one, wait for one, cancel or resume one
+/// Jobs: list them, show one, wait for one, cancel or resume one; open one for a program that publishes by itself
 #[derive(Debug, clap::Args)]
 #[command(after_help = "Example:\n  fabric jobs show 2")]
 pub struct Args {
@@ -25,6 +26,9 @@ enum What {
     Wait(show::WaitArgs),
     Cancel(change::CancelArgs),
     Resume(change::ResumeArgs),
+    Open(publish::OpenArgs),
+    Renew(publish::RenewArgs),
+    Close(publish::CloseArgs),
 }
 
 pub fn run(globals: &Globals, args: Args) -> anyhow::Result<Exit> {
@@ -34,6 +38,9 @@ pub fn run(globals: &Globals, args: Args) -> anyhow::Result<Exit> {
         What::Wait(args) => show::wait(globals, args),
         What::Cancel(args) => change::cancel(globals, args),
         What::Resume(args) => change::resume(globals, args),
+        What::Open(args) => publish::open(globals, args),
+        What::Renew(args) => publish::renew(globals, args),
+        What::Close(args) => publish::close(globals, args),
     }
 }
 

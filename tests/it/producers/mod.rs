@@ -1,0 +1,16 @@
+//! Programs that publish by themselves: what the commands answer them, what becomes of wrong chunks, and the examples.
+
+mod closed;
+mod leased;
+mod opened;
+mod program;
+
+use crate::installation::Installation;
+
+const LEDGER_ROWS: &str = "select count(*) from fabric.chunk_ledger";
+
+async fn installation() -> Installation {
+    let installation = Installation::new().await;
+    installation.apply_card_transactions();
+    installation
+}
