@@ -18,9 +18,7 @@ pub(super) struct LaneTopic {
 }
 
 pub(super) async fn look(kafka: &KafkaSettings, topic: &str) -> Result<LaneTopic, PublisherError> {
-    let mut specs = topics::declared(&kafka.prefix);
-    specs.retain(|spec| spec.name == topic);
-    let mut found = topics::look(kafka, &specs).await?;
+    let mut found = topics::look_at(kafka, vec![topic.to_owned()]).await?;
     let actual = found.remove(topic).ok_or_else(|| PublisherError::NoLane(topic.to_owned()))?;
     let limit = actual.configs.get("max.message.bytes").and_then(|limit| limit.parse().ok());
     let message_bytes = limit

@@ -68,8 +68,13 @@ fn wanted(settings: &KafkaSettings, replication: Option<i32>) -> Vec<TopicSpec> 
 
 /// What the broker has of these topics.
 pub async fn look(settings: &KafkaSettings, specs: &[TopicSpec]) -> Result<BTreeMap<String, Actual>, TopicsError> {
+    look_at(settings, specs.iter().map(|spec| spec.name.clone()).collect()).await
+}
+
+/// As [`look`], of topics that need not be declared.
+pub async fn look_at(settings: &KafkaSettings, names: Vec<String>) -> Result<BTreeMap<String, Actual>, TopicsError> {
     let in_words = |error: KafkaError| TopicsError::Kafka(kafka::describe(&error, settings));
-    let mut found = counts(settings, specs).await?;
+    let mut found = counts(settings, names).await?;
     if found.is_empty() {
         return Ok(found);
     }
@@ -93,9 +98,8 @@ pub async fn look(settings: &KafkaSettings, specs: &[TopicSpec]) -> Result<BTree
 }
 
 /// Partitions and copies of those that are there. Blocking, so off the async workers.
-async fn counts(settings: &KafkaSettings, specs: &[TopicSpec]) -> Result<BTreeMap<String, Actual>, TopicsError> {
+async fn counts(settings: &KafkaSettings, names: Vec<String>) -> Result<BTreeMap<String, Actual>, TopicsError> {
     use rdkafka::consumer::Consumer as _;
-    let names: Vec<String> = specs.iter().map(|spec| spec.name.clone()).collect();
     let owned = settings.clone();
     let asked = tokio::task::spawn_blocking(move || {
         let client = kafka::inquirer(&owned)?;

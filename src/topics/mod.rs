@@ -4,6 +4,6 @@ mod broker;
 mod plan;
 mod spec;
 
-pub use broker::{TopicsError, apply, look, plan_for, verify};
+pub use broker::{TopicsError, apply, look, look_at, plan_for, verify};
 pub use plan::{Actual, ConfigChange, Plan, Step, plan};
 pub use spec::{TopicSpec, declared, room_for_chunks};

@@ -108,6 +108,11 @@ async fn a_producer_is_told_what_it_needs_and_no_file_is_loaded_through_a_stream
     assert!(told_in_words.contains(&bench.topic) && told_in_words.contains("/address/city"), "{told_in_words}");
     let described = bench.installation.json(0, &["streams", "describe", "payments", "--json"]);
     assert_eq!((&described["topic"], &described["value"]), (&bench.topic.clone().into(), &"json".into()));
+    assert!(told_in_words.contains("it is not there yet"), "{told_in_words}");
+    assert!(described["partitions"].is_null() && described["batch"]["records"] == 200, "{described}");
+    bench.make_topic(3).await;
+    let there = bench.installation.json(0, &["streams", "describe", "payments", "--json"]);
+    assert_eq!((&there["partitions"], &there["longestMessageBytes"]), (&3.into(), &5_242_880.into()), "{there}");
     let file = bench.installation.write("some.txt", "x\n");
     for arguments in [
         &["ingest", "payments", &file][..],

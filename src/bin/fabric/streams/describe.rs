@@ -2,11 +2,12 @@
 
 use fabric::config;
 use fabric::feed::{Feed, Field, Framing, Layout, Stream};
-use fabric::report::{Align, table};
+use fabric::report::{Align, figures, table};
 use serde_json::{Value, json};
 
 use super::no_stream;
 use super::subject::Subject;
+use super::topic::{self, Topic};
 use crate::exit::Exit;
 use crate::globals::{Globals, print, print_json};
 use crate::server;
@@ -26,14 +27,16 @@ pub fn run(globals: &Globals, args: Args) -> anyhow::Result<Exit> {
         let active = config::active_feed(&server.pool, &args.feed).await?;
         let Some(stream) = &active.feed.stream else { return Err(no_stream(&args.feed).into()) };
         let longest = server.settings.ingest.record_bytes;
+        let topic = topic::look(&server.settings, &stream.topic).await;
         let subject = Subject::of(&active.feed, &server.settings).await?;
         if args.json {
             let mut described = as_json(&active.feed, active.version, stream, longest);
+            topic.add_to(&mut described);
             described["registry"] = subject.map_or(Value::Null, |subject| subject.as_json());
             print_json(&described)?;
         } else {
             let subject = subject.map(|subject| subject.text()).unwrap_or_default();
-            print(&text(&active.feed, active.version, stream, longest, &subject))?;
+            print(&text(&active.feed, active.version, stream, longest, &topic, &subject))?;
         }
         Ok(Exit::Done)
     })
@@ -73,17 +76,26 @@ fn as_json(feed: &Feed, version: i32, stream: &Stream, longest: usize) -> Value 
         "feed": feed.name.as_str(), "version": version, "topic": stream.topic,
         "value": match feed.layout { Layout::Avro(_) => "avro", Layout::Json => "json", Layout::Delimited(_) => "delimited" },
         "key": "any", "headers": [], "longestValueBytes": longest,
+        "batch": {
+            "records": stream.batch.records, "bytes": stream.batch.bytes, "milliseconds": stream.batch.milliseconds,
+        },
         "fields": fields.collect::<Vec<_>>(),
     })
 }
 
-fn text(feed: &Feed, version: i32, stream: &Stream, longest: usize, subject: &str) -> String {
+fn text(feed: &Feed, version: i32, stream: &Stream, longest: usize, topic: &Topic, subject: &str) -> String {
+    let batch = stream.batch;
     let mut text = format!(
-        "{} v{version}\n  topic    {}\n  value    {}\n{subject}  key      any: it is not read; records of one key keep their order\n  \
-         headers  none are needed\n  limit    {longest} bytes in a value\n\n",
+        "{} v{version}\n  topic    {}: {}\n  value    {}\n{subject}  key      any: it is not read; records of one key keep their order\n  \
+         headers  none are needed\n  limit    {}\n  batch    {} records, {}, or {} ms after its first: then they are in the table\n\n",
         feed.name,
         stream.topic,
-        value_of(feed)
+        topic.words(),
+        value_of(feed),
+        topic.limit(longest),
+        batch.records,
+        figures::bytes(batch.bytes),
+        batch.milliseconds,
     );
     let heads = [("field", Align::Left), ("type", Align::Left), ("", Align::Left), ("at", Align::Left)];
     let rows = feed.fields.iter().enumerate().map(|(number, field)| {
@@ -91,5 +103,13 @@ fn text(feed: &Feed, version: i32, stream: &Stream, longest: usize, subject: &st
         vec![field.name.clone(), field.kind.to_string(), required.to_owned(), place(field, &feed.layout, number)]
     });
     text.push_str(&table("  ", &heads, &rows.collect::<Vec<_>>()));
+    if !matches!(feed.layout, Layout::Avro(_)) {
+        let topic = &stream.topic;
+        text.push_str(&format!("\n  kafka-console-producer.sh --bootstrap-server BROKERS --topic {topic} <records"));
+    }
+    text.push_str(&format!(
+        "\n  docs/producing.md has programs; fabric streams rejects {} shows what was not accepted\n",
+        feed.name
+    ));
     text
 }

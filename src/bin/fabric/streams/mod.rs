@@ -5,6 +5,7 @@ mod describe;
 mod rejects;
 mod shown;
 mod subject;
+mod topic;
 
 use clap::Subcommand;
 
