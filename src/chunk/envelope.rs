@@ -55,7 +55,23 @@ pub enum EnvelopeError {
     /// The checksum covers neither `id` nor `token`: where the token is one of the job's, the damage is the job's.
     #[error("checksum: {id} says {stated:08x}, its bytes give {actual:08x}")]
     Checksum { id: ChunkId, token: Token, stated: u32, actual: u32 },
+    /// A publisher that counts wrong: its chunks would not add up to a file.
+    #[error("{id} says that it answers for {span} bytes, and has {payload}")]
+    Span { id: ChunkId, token: Token, span: u64, payload: usize },
 }
+
+impl EnvelopeError {
+    /// Whose chunk it says that it is.
+    pub const fn claims(&self) -> Option<(ChunkId, Token)> {
+        match self {
+            Self::Checksum { id, token, .. } | Self::Span { id, token, .. } => Some((*id, *token)),
+            Self::NotSingleObject | Self::UnknownSchema(_) | Self::Malformed(_) => None,
+        }
+    }
+}
+
+/// No record is longer: what a message states must not make sums overflow.
+const LONGEST_RECORD: u64 = 1 << 40;
 
 /// The fields of the schema, in its order.
 #[derive(Serialize)]
@@ -145,6 +161,10 @@ impl Envelope {
         if stated != actual {
             return Err(EnvelopeError::Checksum { id, token: envelope.token, stated, actual });
         }
+        let (span, payload) = (envelope.chunk.span, envelope.chunk.payload.len());
+        if !spans(&envelope.chunk) {
+            return Err(EnvelopeError::Span { id, token: envelope.token, span, payload });
+        }
         Ok(envelope)
     }
 
@@ -179,6 +199,15 @@ impl Envelope {
     }
 }
 
+/// Whether the span is that of the payload, with what an overlong record lost.
+fn spans(chunk: &Chunk) -> bool {
+    let payload = chunk.payload.len() as u64;
+    match chunk.ending {
+        Ending::Whole | Ending::UnclosedQuote => chunk.span == payload,
+        Ending::Overlong { length } => length <= LONGEST_RECORD && (payload..=payload + length).contains(&chunk.span),
+    }
+}
+
 fn checksum(chunk: &Chunk) -> u32 {
     crc32c::crc32c_append(crc32c::crc32c(&chunk.context), &chunk.payload)
 }
@@ -192,8 +221,8 @@ mod tests {
     fn envelope(ending: Ending, payload: Vec<u8>) -> Envelope {
         let start = Position { record: 7, line: 9, byte: 1 << 40 };
         let context = b"id,name\r\n".to_vec();
-        let chunk =
-            Chunk { seq: Seq(3), start, span: 80_000, records: 2, blanks: 1, ending, context, payload: payload.into() };
+        let span = if matches!(ending, Ending::Overlong { .. }) { 80_000 } else { payload.len() as u64 };
+        let chunk = Chunk { seq: Seq(3), start, span, records: 2, blanks: 1, ending, context, payload: payload.into() };
         Envelope::seal(JobId(42), Token([7; 16]), chunk)
     }
 
@@ -244,6 +273,26 @@ mod tests {
             let mut flipped = message.clone();
             flipped[at] ^= 1 << (at % 8);
             assert!(matches!(decode(&flipped), Err(EnvelopeError::Checksum { .. })));
+        }
+    }
+
+    #[test]
+    fn a_span_that_is_not_the_payloads_is_told_with_the_chunk() {
+        for (span, ending) in [
+            (3, Ending::Whole),
+            (5, Ending::UnclosedQuote),
+            (i64::MAX as u64, Ending::Whole),
+            (3, Ending::Overlong { length: 10 }),
+            (15, Ending::Overlong { length: 10 }),
+            (4, Ending::Overlong { length: i64::MAX as u64 }),
+        ] {
+            let mut sealed = envelope(ending, b"1,a\n".to_vec());
+            sealed.chunk.span = span;
+            let mut buffer = vec![];
+            sealed.encode(&mut buffer);
+            let error = decode(&buffer).expect_err("a span of its own");
+            assert_eq!(error, EnvelopeError::Span { id: sealed.id, token: sealed.token, span, payload: 4 });
+            assert_eq!(error.claims(), Some((sealed.id, sealed.token)));
         }
     }
 

@@ -28,7 +28,7 @@ impl CutBy {
         }
     }
 
-    pub(super) const fn of_version(version: i32) -> Self {
+    pub(crate) const fn of_version(version: i32) -> Self {
         match version {
             0 => Self::Publisher,
             _ => Self::Fabric,

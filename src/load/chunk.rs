@@ -15,7 +15,7 @@ use crate::config::PinnedFeed;
 use crate::copy::{KeepSource, REJECT_COLUMNS, RejectEncoder};
 use crate::feed::Severity;
 use crate::jobs::{self, ChangeError};
-use crate::ledger::Fence;
+use crate::ledger::{Fence, JobState};
 use crate::record::{Columns, Reader};
 use crate::rules::{Reject, Verdict};
 
@@ -139,7 +139,11 @@ impl Piece for JudgedChunk {
     async fn unloaded(&self, fence: Fence, aside: &PgPool) -> Result<Outcome, LoadError> {
         Ok(match fence {
             Fence::Load | Fence::Already => Outcome::Already,
-            Fence::Stopped => Outcome::Stopped,
+            Fence::Stopped => match jobs::state_of(aside, self.job).await {
+                Ok(Some((JobState::Reconciling | JobState::Completed, _))) => Outcome::Late,
+                Ok(_) => Outcome::Stopped,
+                Err(error) => return Err(self.failed(&error.into(), "")),
+            },
             Fence::Unknown => Outcome::Unknown,
             Fence::Conflict => {
                 let reason = format!(

@@ -38,6 +38,8 @@ pub enum Outcome {
     /// The job has been failed, unless it had ended before; the message belongs in the dead letters.
     Conflict,
     Stopped,
+    /// The job has completed: its publisher closed it with fewer chunks. The message belongs in the dead letters.
+    Late,
     /// The message belongs in the dead letters.
     Unknown,
     /// The target is at fault: the chunk is recorded as owed and its job parked.

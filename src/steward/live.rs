@@ -6,7 +6,7 @@ use sqlx::types::Json;
 use sqlx::{FromRow, PgConnection};
 
 use crate::chunk::{JobId, Lane};
-use crate::jobs::read_state;
+use crate::jobs::{CutBy, read_state};
 use crate::ledger::{JobState, Stated, Totals};
 
 /// One job as a round sees it.
@@ -15,6 +15,7 @@ pub(super) struct LiveJob {
     pub job: JobId,
     pub feed: String,
     pub feed_version: i32,
+    pub cut_by: CutBy,
     pub state: JobState,
     pub reason: Option<String>,
     /// `None` until the publisher has closed the job.
@@ -54,6 +55,7 @@ struct Row {
     job_id: i64,
     feed: String,
     feed_version: i32,
+    cutter_version: i32,
     state: String,
     reason: Option<String>,
     chunks: Option<i32>,
@@ -91,7 +93,7 @@ fn latest(published: Offsets, copied: Offsets) -> BTreeMap<i32, i64> {
 /// Every live job, oldest first; or the one that is asked for.
 pub(super) async fn read(connection: &mut PgConnection, only: Option<JobId>) -> Result<Vec<LiveJob>, sqlx::Error> {
     let rows: Vec<Row> = sqlx::query_as(
-        "select j.job_id, feed, feed_version, state, reason, chunks, j.records as stated_records, topic, last_offsets,
+        "select j.job_id, feed, feed_version, cutter_version, state, reason, chunks, j.records as stated_records, topic, last_offsets,
                 copied_offsets, lane, alerted, coalesce(lease_until < clock_timestamp(), true) as lease_expired, o.*,
                 chunks_loaded, l.*
            from fabric.jobs j
@@ -129,6 +131,7 @@ impl TryFrom<Row> for LiveJob {
             job: JobId(row.job_id),
             feed: row.feed,
             feed_version: row.feed_version,
+            cut_by: CutBy::of_version(row.cutter_version),
             state: read_state(row.state)?,
             reason: row.reason,
             stated,

@@ -15,7 +15,7 @@ use super::summary::Summaries;
 use super::{owed, partitions};
 use crate::chunk::JobId;
 use crate::feed::{Feed, Threshold, ThresholdAction};
-use crate::jobs::{self, Reason};
+use crate::jobs::{self, CutBy, Reason};
 use crate::ledger::{JobState, Judgement, Move, Terms, crossings, judge};
 use crate::settings::{PostgresSettings, Settings};
 use crate::telemetry::{Statement, timed};
@@ -117,6 +117,12 @@ impl Rounds {
                 Ok(())
             }
             Judgement::Complete { warning } => {
+                if job.cut_by == CutBy::Publisher
+                    && let Some(reason) = ill_fitting(connection, job.job).await?
+                {
+                    change(connection, job, &[(Move::Fail, Reason::Because(&reason))]).await?;
+                    return Ok(());
+                }
                 let last = warning.as_deref().map_or(Reason::Clear, Reason::Because);
                 let moves = [(Move::AllLoaded, Reason::Clear), (Move::Reconciled, last)];
                 if change(connection, job, rest_of(job, &moves)).await? {
@@ -247,15 +253,21 @@ async fn finish(connection: &mut PgConnection, job: &LiveJob, thresholds: &[Thre
 async fn wait(connection: &mut PgConnection, job: &LiveJob, missing: bool) -> Result<(), sqlx::Error> {
     match job.state {
         JobState::Registered | JobState::Publishing if job.lease_expired => {
-            let reason = "its publisher's lease ran out; `fabric ingest` of the same file goes on with it";
-            change(connection, job, &[(Move::LeaseExpired, Reason::Because(reason))]).await?;
+            let goes_on = match job.cut_by {
+                CutBy::Fabric => "`fabric ingest` of the same file goes on with it".to_owned(),
+                CutBy::Publisher => {
+                    format!("it goes on with `fabric jobs renew {0}` or `fabric jobs open --resume {0}`", job.job)
+                }
+            };
+            let reason = format!("its publisher's lease ran out; {goes_on}");
+            change(connection, job, &[(Move::LeaseExpired, Reason::Because(&reason))]).await?;
         }
         JobState::Loading | JobState::Parked if missing && job.owed.sent > 0 => {
             // Copies that were on their way were consumed or deleted, and their chunks are owed all the same.
             jobs::send_anew(&mut *connection, job.job).await?;
         }
         JobState::Loading if missing => {
-            let reason = name_missing(connection, job.job).await?;
+            let reason = name_missing(connection, job).await?;
             change(connection, job, &[(Move::ChunksLost, Reason::Because(&reason))]).await?;
         }
         _ => {}
@@ -263,12 +275,31 @@ async fn wait(connection: &mut PgConnection, job: &LiveJob, missing: bool) -> Re
     Ok(())
 }
 
-/// `3 of 12 chunks are missing: 4-5, 9; …`, at most ten ranges.
-async fn name_missing(connection: &mut PgConnection, job: JobId) -> Result<String, sqlx::Error> {
-    let ranges = jobs::missing(connection, job).await?;
+/// `chunks are missing (3): 4-5, 9; …`, at most ten ranges.
+async fn name_missing(connection: &mut PgConnection, job: &LiveJob) -> Result<String, sqlx::Error> {
+    let ranges = jobs::missing(connection, job.job).await?;
     let count: u64 = ranges.iter().map(|(first, last)| u64::from(last - first) + 1).sum();
-    Ok(format!(
-        "chunks are missing ({count}): {}; no lane holds them any more. `fabric ingest --resume {job}` sends them again",
-        jobs::named(&ranges)
-    ))
+    let sends = match job.cut_by {
+        CutBy::Fabric => format!("`fabric ingest --resume {}` sends them again", job.job),
+        CutBy::Publisher => format!("after `fabric jobs open --resume {}` its publisher may send them again", job.job),
+    };
+    Ok(format!("chunks are missing ({count}): {}; no lane holds them any more. {sends}", jobs::named(&ranges)))
+}
+
+/// The first two chunks of which one does not begin where the other ends: what they hold is not a file. Our own cutter's
+/// cannot be.
+async fn ill_fitting(connection: &mut PgConnection, job: JobId) -> Result<Option<String>, sqlx::Error> {
+    sqlx::query_scalar(
+        "select format('chunk %s begins at record %s, byte %s, but %s record %s, byte %s', seq, first_record, first_byte,
+                       case seq when 0 then 'the file begins with' else 'the one before ends before' end,
+                       due_record, due_byte)
+           from (select seq, first_record, first_byte,
+                        lag(first_record::numeric + records, 1, 1) over (order by seq) as due_record,
+                        lag(first_byte::numeric + span, 1, first_byte::numeric) over (order by seq) as due_byte
+                   from fabric.chunk_ledger where job_id = $1) fit
+          where (first_record, first_byte) <> (due_record, due_byte) order by seq limit 1",
+    )
+    .bind(job.0)
+    .fetch_optional(connection)
+    .await
 }

@@ -143,8 +143,8 @@ impl LaneWorks {
         ticket: &Ticket,
         attempt: &mut Attempt<'_>,
     ) -> Result<Option<JobId>, Stop> {
-        let EnvelopeError::Checksum { id, token, .. } = error else { return Ok(None) };
-        let found = self.find_plan(*id, token, ticket, attempt).await?;
+        let Some((id, token)) = error.claims() else { return Ok(None) };
+        let found = self.find_plan(id, &token, ticket, attempt).await?;
         Ok(matches!(found, Found::Known(_)).then_some(id.job))
     }
 
@@ -303,6 +303,10 @@ fn settle(id: ChunkId, outcome: Outcome) -> Result<Finish, Stop> {
             let detail = format!("{id} is loaded already, from other bytes");
             Err(Stop::Bury(Some(id.job), Reason::new("conflict", detail)))
         }
+        Outcome::Late => {
+            let detail = format!("{id} came after its job had completed without it");
+            Err(Stop::Bury(Some(id.job), Reason::new("late", detail)))
+        }
         Outcome::Unknown => {
             Err(Stop::Bury(None, Reason::new("unknown", format!("{id}: Postgres knows no such job or token any more"))))
         }
@@ -324,7 +328,7 @@ fn word_of(error: &EnvelopeError) -> &'static str {
     match error {
         EnvelopeError::NotSingleObject => "not-avro",
         EnvelopeError::UnknownSchema(_) => "unknown-schema",
-        EnvelopeError::Malformed(_) => "malformed",
+        EnvelopeError::Malformed(_) | EnvelopeError::Span { .. } => "malformed",
         EnvelopeError::Checksum { .. } => "checksum",
     }
 }

@@ -4,6 +4,7 @@ mod closed;
 mod leased;
 mod opened;
 mod program;
+mod wrong;
 
 use crate::installation::Installation;
 

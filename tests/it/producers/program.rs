@@ -23,6 +23,8 @@ pub struct Piece {
 }
 
 pub struct Program {
+    /// What `fabric jobs open` said.
+    pub opened: Value,
     pub job: i64,
     pub token: String,
     pub pieces: Vec<Piece>,
@@ -46,6 +48,7 @@ impl Program {
         let producer =
             ClientConfig::new().set("bootstrap.servers", brokers()).set("enable.idempotence", "true").create().unwrap();
         Self {
+            opened: opened.clone(),
             job: opened["job"].as_i64().unwrap(),
             token: opened["token"].as_str().unwrap().to_owned(),
             pieces: cut(&bytes),
@@ -78,10 +81,14 @@ impl Program {
     }
 
     pub fn message(&self, piece: &Piece) -> Vec<u8> {
-        self.message_with_checksum(piece, crc32c::crc32c(&piece.payload))
+        self.message_with(piece, self.checksum(piece), piece.payload.len() as i64)
     }
 
-    pub fn message_with_checksum(&self, piece: &Piece, checksum: u32) -> Vec<u8> {
+    pub fn checksum(&self, piece: &Piece) -> u32 {
+        crc32c::crc32c(&piece.payload)
+    }
+
+    pub fn message_with(&self, piece: &Piece, checksum: u32, span: i64) -> Vec<u8> {
         let mut message = self.head.clone();
         long(&mut message, self.job);
         long(&mut message, piece.seq.into());
@@ -90,7 +97,7 @@ impl Program {
         // A line is a record here.
         long(&mut message, piece.first_record);
         long(&mut message, piece.first_byte);
-        long(&mut message, piece.payload.len() as i64);
+        long(&mut message, span);
         long(&mut message, piece.records.into());
         // No blank lines, a whole last record, nothing overlong.
         message.extend([0, 0, 0]);

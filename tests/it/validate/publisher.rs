@@ -67,7 +67,8 @@ impl Publisher {
     /// Other bytes under the seq of a chunk.
     pub fn other_bytes(&self, seq: usize) -> Envelope {
         let payload = self.chunks[seq + 1].payload.clone();
-        Envelope::seal(self.job, self.token, Chunk { seq: Seq(seq as u32), payload, ..self.chunks[seq].clone() })
+        let span = payload.len() as u64;
+        Envelope::seal(self.job, self.token, Chunk { seq: Seq(seq as u32), span, payload, ..self.chunks[seq].clone() })
     }
 
     pub async fn send(&mut self, partition: i32, envelope: &Envelope) {

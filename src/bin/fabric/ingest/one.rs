@@ -220,6 +220,7 @@ fn exit_of_error(error: &IngestError) -> Exit {
         IngestError::Register(
             RegisterError::NoJob(_)
             | RegisterError::NotResumable { .. }
+            | RegisterError::CutByPublisher { .. }
             | RegisterError::Config(
                 ConfigError::NoFeed { .. } | ConfigError::Retired { .. } | ConfigError::NoFiles { .. },
             ),

@@ -124,7 +124,6 @@ fn sha256(text: &str) -> Result<[u8; 32], String> {
 }
 
 fn token(text: &str) -> Result<Secret, String> {
-    // Not the text: it is printed with the error.
     hex(text.trim()).map(|token| Secret(Token(token))).ok_or_else(|| "32 hexadecimal digits are expected".to_owned())
 }
 
