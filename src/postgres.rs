@@ -3,6 +3,7 @@
 mod acquire;
 mod describe;
 mod hosts;
+mod lock;
 mod migrate;
 mod nodelay;
 
@@ -15,6 +16,7 @@ use crate::settings::PostgresSettings;
 
 pub use acquire::ServicePool;
 pub use describe::{describe, is_passing};
+pub use lock::{EVICT_AFTER, SharedLock};
 pub use migrate::{NotMigrated, check_migrated, migrate, migrations};
 
 /// A server that has not answered a connection attempt by then does not answer.

@@ -87,6 +87,35 @@ pub(super) enum Encoding {
     Utf8,
 }
 
+/// What happens past a threshold, as written.
+#[derive(Debug, Clone, Copy)]
+pub(super) enum ActionWord {
+    Action(ThresholdAction),
+    /// Not supported yet; never for a stream.
+    Rollback,
+}
+
+impl Decode for ActionWord {
+    fn decode(node: &Node, findings: &mut Findings) -> Option<Self> {
+        match &node.value {
+            Value::Scalar { text, .. } if text == "rollback" => Some(Self::Rollback),
+            _ => ThresholdAction::decode(node, findings).map(Self::Action),
+        }
+    }
+}
+
+impl JsonSchema for ActionWord {
+    fn inline_schema() -> bool {
+        true
+    }
+    fn schema_name() -> std::borrow::Cow<'static, str> {
+        ThresholdAction::schema_name()
+    }
+    fn json_schema(generator: &mut schemars::SchemaGenerator) -> schemars::Schema {
+        ThresholdAction::json_schema(generator)
+    }
+}
+
 words! { Format { "delimited" => Delimited } later ["fixed-width", "json-lines"] }
 #[derive(Debug, Clone, Copy)]
 pub(super) enum StreamValue {
@@ -101,7 +130,7 @@ words! { Approval { "required" => Required } later [] }
 words! { OnEmpty { "ok" => Ok, "warn" => Warn, "fail" => Fail } later [] }
 words! { Membership { "in" => In, "not-in" => NotIn } later [] }
 words! { Severity { "error" => Error, "warn" => Warn } later [] }
-words! { ThresholdAction { "stop" => Stop, "alert" => Alert, "continue" => Continue } later ["rollback"] }
+words! { ThresholdAction { "stop" => Stop, "alert" => Alert, "continue" => Continue } later [] }
 words! { TargetMode { "append" => Append } later ["upsert", "replace"] }
 
 /// A scalar whose meaning hangs on its field's type; read as its source text, so that numbers stay exact.
@@ -159,8 +188,8 @@ document! {
         "uniqueKeys" unique_keys: Written<Vec<Written<Vec<Written<String>>>>>,
         /// What a file without records means; default `ok`.
         "onEmpty" on_empty: Written<OnEmpty>,
-        /// Limits on rejects, and what happens past them. Without a `stop` of your own, a load stops when more than
-        /// half of at least 10,000 records are rejected.
+        /// Limits on rejects, and what happens past them: of a file, or of each window of a stream. Without a `stop` of
+        /// your own, a load stops when more than half of at least 10,000 records are rejected.
         "thresholds" thresholds: Written<Vec<ThresholdDocument>>,
         /// Where good records go; default a table with the feed's name in schema `public`.
         "target" target: TargetDocument,
@@ -203,6 +232,9 @@ document! {
         "schemaRegistry" schema_registry: Written<bool>,
         /// When a batch is loaded.
         "batch" batch: BatchDocument,
+        /// The time over whose records `thresholds` are judged: `5m`, which is the default.
+        #[schemars(extend("type" = "string", "pattern" = "^[0-9]+ *(s|m|h)$"))]
+        "window" window: Written<Scalar>,
     }
 }
 
@@ -335,9 +367,9 @@ document! {
         "rejects" rejects: Written<Scalar>,
         /// Judged only once this many records have been read; default 0.
         "after" after: Written<u64>,
-        /// `stop` the load, raise an `alert`, or `continue` whatever comes.
+        /// `stop` the load or pause the stream, raise an `alert`, or `continue` whatever comes.
         #[schemars(required)]
-        "action" action: Written<ThresholdAction>,
+        "action" action: Written<ActionWord>,
     }
 }
 

@@ -119,6 +119,13 @@ pub struct Stream {
     /// Whole: no prefix of the installation stands before it.
     pub topic: String,
     pub batch: BatchLimits,
+    /// Thresholds are judged over the records of so many seconds.
+    pub window_seconds: u32,
+}
+
+impl Stream {
+    /// Where a feed says nothing else: five minutes.
+    pub const WINDOW_SECONDS: u32 = 300;
 }
 
 /// Whichever comes first closes a batch: what one transaction loads.

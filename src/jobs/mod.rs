@@ -27,5 +27,5 @@ pub use register::{NewJob, OpenJob, RegisterError, Registration, SourceIdentity,
 pub use rejects::{RejectReason, RejectRow, reject_rows, rejects_by_rule};
 pub use report::report;
 pub use stop::cancel;
-pub(crate) use stop::{EVICT_AFTER, evict, lock_alone};
+pub(crate) use stop::{evict, lock_alone};
 pub use wait::wait;

@@ -13,15 +13,10 @@ use super::moves::{Reason, lock_row, make_move};
 use crate::chunk::JobId;
 use crate::config::audit;
 use crate::ledger::{JobState, Move};
+use crate::postgres::{EVICT_AFTER, SharedLock};
 
-/// A loader's transaction this old has had its time: chunks load in well under a second.
-pub(crate) const EVICT_AFTER: Duration = Duration::from_secs(5);
-
-/// After this many tries of [`LOCK_TIMEOUT`] a cancel gives up waiting and says who holds the job.
+/// After this many tries of 2 s a cancel gives up waiting and says who holds the job.
 const TRIES: usize = 10;
-
-/// `lock_timeout` of one try, in words of Postgres.
-const LOCK_TIMEOUT: &str = "set local lock_timeout = '2s'";
 
 /// Stops a job: once this has answered, nothing of it commits. Evicts a loader that holds the job's lock too long.
 /// Repeating it is safe: it goes on where an earlier cancel was cut short.
@@ -42,7 +37,7 @@ pub async fn cancel(pool: &PgPool, job: JobId, reason: &str) -> Result<JobState,
         transaction.rollback().await?;
         evict(&mut connection, job, EVICT_AFTER).await?;
     }
-    let holders = holders(&mut connection, job).await?;
+    let holders = lock_of(&mut connection, job).await?.holders(&mut connection).await?;
     Err(ChangeError::Held { job, holders })
 }
 
@@ -77,52 +72,20 @@ async fn finish_stopping(connection: &mut PgConnection, job: JobId, reason: Reas
     }
 }
 
-/// Takes the job's lock alone until the transaction ends. `false` where others held it for 2 s: the transaction is
-/// of no more use then.
-pub(crate) async fn lock_alone(transaction: &mut PgConnection, job: JobId) -> Result<bool, sqlx::Error> {
-    sqlx::query(LOCK_TIMEOUT).execute(&mut *transaction).await?;
-    let locked = sqlx::query("select pg_advisory_xact_lock(fabric.job_lock_key($1))").bind(job.0).execute(transaction);
-    match locked.await {
-        Ok(_) => Ok(true),
-        // lock_not_available
-        Err(sqlx::Error::Database(error)) if error.code().as_deref() == Some("55P03") => Ok(false),
-        Err(error) => Err(error),
-    }
+async fn lock_of(connection: &mut PgConnection, job: JobId) -> Result<SharedLock, sqlx::Error> {
+    let key = sqlx::query_scalar("select fabric.job_lock_key($1)").bind(job.0).fetch_one(connection).await?;
+    Ok(SharedLock(key))
 }
 
-/// Ends the sessions of our loaders that hold the job's lock in a transaction older than `older_than`: one that is
-/// frozen holds it for ever, and heeds no statement timeout while Postgres waits for its COPY data.
+/// Takes the job's lock alone until the transaction ends, as [`SharedLock::alone`] does.
+pub(crate) async fn lock_alone(transaction: &mut PgConnection, job: JobId) -> Result<bool, sqlx::Error> {
+    lock_of(transaction, job).await?.alone(transaction).await
+}
+
+/// Ends the sessions of our loaders that hold the job's lock in a transaction older than `older_than`.
 pub(crate) async fn evict(connection: &mut PgConnection, job: JobId, older_than: Duration) -> Result<(), sqlx::Error> {
-    let evicted: Vec<String> = sqlx::query_scalar(
-        "select a.application_name
-           from pg_locks l join pg_stat_activity a using (pid)
-          where l.locktype = 'advisory' and l.granted and l.objsubid = 1
-            and l.database = (select oid from pg_database where datname = current_database())
-            and ((l.classid::bigint << 32) | l.objid::bigint) = fabric.job_lock_key($1)
-            and a.application_name like 'fabric loader%'
-            and a.xact_start < clock_timestamp() - $2 * interval '1 second'
-            and a.pid <> pg_backend_pid()
-            and pg_terminate_backend(a.pid)",
-    )
-    .bind(job.0)
-    .bind(older_than.as_secs_f64())
-    .fetch_all(connection)
-    .await?;
-    for loader in evicted {
+    for loader in lock_of(connection, job).await?.evict(connection, older_than).await? {
         tracing::warn!(%job, loader, "evicted a loader that held the job's lock too long");
     }
     Ok(())
-}
-
-async fn holders(connection: &mut PgConnection, job: JobId) -> Result<String, sqlx::Error> {
-    sqlx::query_scalar(
-        "select coalesce(string_agg(format('%s (backend %s)', a.application_name, a.pid), ', '), 'nobody any more')
-           from pg_locks l join pg_stat_activity a using (pid)
-          where l.locktype = 'advisory' and l.granted and l.objsubid = 1
-            and l.database = (select oid from pg_database where datname = current_database())
-            and ((l.classid::bigint << 32) | l.objid::bigint) = fabric.job_lock_key($1)",
-    )
-    .bind(job.0)
-    .fetch_one(connection)
-    .await
 }

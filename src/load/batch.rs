@@ -115,7 +115,8 @@ impl Piece for JudgedBatch {
 
     fn correction(&self, _loaded: u64, _rejected: u64, extra: &[Reject]) -> String {
         format!(
-            "update fabric.stream_positions set loaded = loaded - {refused}, rejected = rejected + {refused} where {row}",
+            "update fabric.stream_positions set loaded = loaded - {refused}, rejected = rejected + {refused},
+                    window_rejected = window_rejected + {refused} where {row}",
             refused = extra.len(),
             row = self.is_its_row()
         )

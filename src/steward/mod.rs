@@ -12,6 +12,7 @@ mod partitions;
 mod round;
 mod standing;
 mod summary;
+mod windows;
 
 use std::sync::Arc;
 use std::time::Duration;

@@ -1,4 +1,4 @@
-//! One round: read the live jobs, judge each, move those that are to move.
+//! One round: read the live jobs and the windows of streams, judge each, move those that are to move.
 
 use std::collections::HashMap;
 use std::sync::Arc;
@@ -12,11 +12,12 @@ use super::lost::LostChunks;
 use super::owed::OwedChunks;
 use super::standing::Standing;
 use super::summary::Summaries;
-use super::{owed, partitions};
+use super::{owed, partitions, windows};
 use crate::chunk::JobId;
 use crate::feed::{Feed, Threshold, ThresholdAction};
 use crate::jobs::{self, CutBy, Reason};
 use crate::ledger::{JobState, Judgement, Move, Terms, crossings, judge};
+use crate::postgres::EVICT_AFTER;
 use crate::settings::{PostgresSettings, Settings};
 use crate::telemetry::{Statement, timed};
 
@@ -86,6 +87,11 @@ impl Rounds {
             }
             self.look_after(connection, job, missing.contains(&job.job)).await?;
         }
+        for window in windows::read(connection, None).await? {
+            if let Some(feed) = self.feed(connection, &window.feed, window.version).await? {
+                windows::look_after(connection, &window, &feed).await?;
+            }
+        }
         self.owed.look(&live, &self.feeds).await;
         self.summaries.make(&self.postgres);
         Ok(live.iter().map(pace).max().unwrap_or(Pace::Idle))
@@ -100,7 +106,7 @@ impl Rounds {
         if job.stored_chunks != job.totals.chunks {
             store_sums(connection, job).await?;
         }
-        let feed = self.feed(connection, job).await?;
+        let feed = self.feed(connection, &job.feed, job.feed_version).await?;
         if job.state == JobState::Stopping {
             // A job that is to stop does so though its feed cannot be read.
             return finish(connection, job, feed.as_ref().map_or(&[], |feed| &feed.thresholds)).await;
@@ -138,21 +144,26 @@ impl Rounds {
         }
     }
 
-    async fn feed(&mut self, connection: &mut PgConnection, job: &LiveJob) -> Result<Option<Feed>, sqlx::Error> {
-        let key = (job.feed.clone(), job.feed_version);
+    async fn feed(
+        &mut self,
+        connection: &mut PgConnection,
+        name: &str,
+        version: i32,
+    ) -> Result<Option<Feed>, sqlx::Error> {
+        let key = (name.to_owned(), version);
         if let Some(feed) = self.feeds.get(&key) {
             return Ok(feed.clone());
         }
         let document: String = sqlx::query_scalar(
             "select coalesce(resolved, document) from fabric.feed_versions where feed = $1 and version = $2",
         )
-        .bind(&job.feed)
-        .bind(job.feed_version)
+        .bind(name)
+        .bind(version)
         .fetch_one(connection)
         .await?;
-        let feed = crate::feed::parse(&job.feed, &document)
+        let feed = crate::feed::parse(name, &document)
             .inspect_err(|faults| {
-                tracing::error!(job = %job.job, feed = job.feed, %faults, "this release cannot read the job's feed");
+                tracing::error!(feed = name, version, %faults, "this release cannot read a feed that is in use");
             })
             .ok();
         Ok(self.feeds.entry(key).or_insert(feed).clone())
@@ -234,7 +245,7 @@ async fn finish(connection: &mut PgConnection, job: &LiveJob, thresholds: &[Thre
     let mut transaction = connection.begin().await?;
     if !jobs::lock_alone(&mut transaction, job.job).await? {
         transaction.rollback().await?;
-        return jobs::evict(connection, job.job, jobs::EVICT_AFTER).await;
+        return jobs::evict(connection, job.job, EVICT_AFTER).await;
     }
     let last = read(&mut transaction, Some(job.job)).await?.pop();
     let by_threshold = job.reason.as_ref().is_some_and(|reason| !reason.starts_with("cancelled by"));

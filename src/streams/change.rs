@@ -6,6 +6,7 @@ use rdkafka::consumer::{BaseConsumer, Consumer as _};
 use rdkafka::error::KafkaError;
 use sqlx::{Connection as _, PgConnection, PgPool};
 
+use super::rest;
 use crate::config::audit;
 use crate::kafka;
 use crate::settings::KafkaSettings;
@@ -26,6 +27,8 @@ pub enum ChangeError {
     NoPartition { topic: String, partition: i32 },
     #[error("{topic} partition {partition} holds offsets {low} to {high}: {to} is not among them")]
     Outside { topic: String, partition: i32, low: i64, high: i64, to: i64 },
+    #[error("a batch of stream {feed} is still under way, held by {holders}: say it again once that has ended")]
+    Held { feed: String, holders: String },
     /// In people's words.
     #[error("{0}")]
     Kafka(String),
@@ -49,33 +52,41 @@ pub struct Moved {
     pub to: i64,
 }
 
-/// Nothing is loaded once this has answered, until it is resumed: it waits for batches in flight.
+/// Nothing is loaded once this has answered, until it is resumed: it waits for batches under way, and evicts a frozen
+/// loader.
 pub async fn pause(pool: &PgPool, feed: &str, reason: Option<&str>) -> Result<(), ChangeError> {
-    set_state(pool, feed, "paused", reason).await
-}
-
-pub async fn resume(pool: &PgPool, feed: &str, reason: Option<&str>) -> Result<(), ChangeError> {
-    set_state(pool, feed, "running", reason).await
-}
-
-async fn set_state(pool: &PgPool, feed: &str, state: &str, reason: Option<&str>) -> Result<(), ChangeError> {
     let mut connection = pool.acquire().await?;
     let mut transaction = connection.begin().await?;
     topic_of(&mut transaction, feed).await?;
     let changed = sqlx::query(
         "update fabric.streams
-            set state = $2, reason = case when $2 = 'paused' then $3 end, changed_by = session_user,
-                changed_at = clock_timestamp()
-          where feed = $1 and state <> $2",
-    )
-    .bind(feed)
-    .bind(state)
-    .bind(reason)
-    .execute(&mut *transaction)
-    .await?;
+            set state = 'paused', reason = $2, changed_by = session_user, changed_at = clock_timestamp()
+          where feed = $1 and state = 'running'",
+    );
+    let changed = changed.bind(feed).bind(reason).execute(&mut *transaction).await?;
     if changed.rows_affected() > 0 {
-        let action = if state == "paused" { "pause" } else { "resume" };
-        audit(&mut transaction, action, "stream", feed, None, None, reason).await?;
+        audit(&mut transaction, "pause", "stream", feed, None, None, reason).await?;
+    }
+    transaction.commit().await?;
+    // From here on the fence lets nothing in.
+    rest::alone(&mut connection, feed).await?.rollback().await?;
+    Ok(())
+}
+
+/// Goes on where it stands. A new window begins: what thresholds saw before it is past.
+pub async fn resume(pool: &PgPool, feed: &str, reason: Option<&str>) -> Result<(), ChangeError> {
+    let mut connection = pool.acquire().await?;
+    topic_of(&mut connection, feed).await?;
+    let mut transaction = rest::alone(&mut connection, feed).await?;
+    let changed = sqlx::query(
+        "update fabric.streams
+            set state = 'running', reason = null, changed_by = session_user, changed_at = clock_timestamp(),
+                window_number = window_number + 1, window_began = clock_timestamp(), window_version = null,
+                window_alerted = '{}'
+          where feed = $1 and state = 'paused'",
+    );
+    if changed.bind(feed).execute(&mut *transaction).await?.rows_affected() > 0 {
+        audit(&mut transaction, "resume", "stream", feed, None, None, reason).await?;
     }
     transaction.commit().await?;
     Ok(())
@@ -91,15 +102,10 @@ pub async fn seek(
     to: Seek,
 ) -> Result<Vec<Moved>, ChangeError> {
     let mut connection = pool.acquire().await?;
-    let mut transaction = connection.begin().await?;
-    let topic = topic_of(&mut transaction, feed).await?;
-    let state: String = sqlx::query_scalar("select state from fabric.streams where feed = $1 for update")
-        .bind(feed)
-        .fetch_one(&mut *transaction)
-        .await?;
-    if state == "running" {
-        return Err(ChangeError::Running(feed.to_owned()));
-    }
+    let topic = topic_of(&mut connection, feed).await?;
+    is_paused(&mut connection, feed).await?;
+    let mut transaction = rest::alone(&mut connection, feed).await?;
+    is_paused(&mut transaction, feed).await?;
     let (kafka, name) = (settings.clone(), topic.clone());
     let places = tokio::task::spawn_blocking(move || places(&kafka, &name, partition, to));
     let (topic_id, places) = places.await.map_err(|error| ChangeError::Kafka(error.to_string()))??;
@@ -112,6 +118,12 @@ pub async fn seek(
     }
     transaction.commit().await?;
     Ok(moved)
+}
+
+async fn is_paused(connection: &mut PgConnection, feed: &str) -> Result<(), ChangeError> {
+    let running = sqlx::query_scalar("select state = 'running' from fabric.streams where feed = $1");
+    let running: bool = running.bind(feed).fetch_one(connection).await?;
+    if running { Err(ChangeError::Running(feed.to_owned())) } else { Ok(()) }
 }
 
 /// Answers where it stood; a partition that has no position stood at its first record.
@@ -148,8 +160,8 @@ async fn put(
 /// Goes on without the records that are missing, in one partition or in all that miss some.
 pub async fn accept_gap(pool: &PgPool, feed: &str, partition: Option<i32>) -> Result<Vec<Moved>, ChangeError> {
     let mut connection = pool.acquire().await?;
-    let mut transaction = connection.begin().await?;
-    let topic = topic_of(&mut transaction, feed).await?;
+    let topic = topic_of(&mut connection, feed).await?;
+    let mut transaction = rest::alone(&mut connection, feed).await?;
     let gaps: Vec<(i32, i64, i64, String)> = sqlx::query_as(
         "select partition, next_offset, gap_to, coalesce(reason, '') from fabric.stream_positions
           where feed = $1 and topic = $2 and state = 'gap' and ($3::int is null or partition = $3)
@@ -185,14 +197,14 @@ pub async fn accept_gap(pool: &PgPool, feed: &str, partition: Option<i32>) -> Re
     Ok(moved)
 }
 
-async fn topic_of(transaction: &mut PgConnection, feed: &str) -> Result<String, ChangeError> {
+async fn topic_of(connection: &mut PgConnection, feed: &str) -> Result<String, ChangeError> {
     let topic: Option<Option<String>> = sqlx::query_scalar(
         "select v.stream_topic from fabric.feeds f
            join fabric.feed_versions v on (v.feed, v.version) = (f.feed, f.active_version)
           where f.feed = $1 and f.retired_at is null",
     )
     .bind(feed)
-    .fetch_optional(transaction)
+    .fetch_optional(connection)
     .await?;
     topic.flatten().ok_or_else(|| ChangeError::NoStream(feed.to_owned()))
 }

@@ -24,6 +24,7 @@ mod plans;
 mod positions;
 mod query;
 mod rejects;
+mod rest;
 mod schemas;
 mod works;
 
@@ -46,8 +47,9 @@ use crate::telemetry::{Health, Part};
 use crate::validate::{Pool, ValidateError};
 
 pub use change::{ChangeError, Moved, Seek, accept_gap, pause, resume, seek};
-pub use query::{PartitionSummary, StreamSummary, list, show};
+pub use query::{PartitionSummary, StreamSummary, WindowSummary, list, show};
 pub use rejects::{StreamReject, rejects};
+pub(crate) use rest::lock_of;
 
 use consumer::Intake;
 use known::Streams;

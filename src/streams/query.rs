@@ -28,7 +28,16 @@ pub struct StreamSummary {
     pub rejected: i64,
     /// Records that are in the topic and not in Postgres; `None`: Kafka does not answer.
     pub waiting: Option<i64>,
+    pub window: WindowSummary,
     pub partitions: Vec<PartitionSummary>,
+}
+
+/// Records since the window began over which the feed's thresholds are judged.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+pub struct WindowSummary {
+    pub began: Timestamp,
+    pub records: i64,
+    pub rejected: i64,
 }
 
 /// A partition of a stream.
@@ -57,6 +66,9 @@ struct StreamRow {
     topic: String,
     state: String,
     reason: Option<String>,
+    window_began: i64,
+    window_records: i64,
+    window_rejected: i64,
 }
 
 #[derive(FromRow)]
@@ -94,10 +106,15 @@ pub async fn show(pool: &PgPool, settings: &KafkaSettings, feed: &str) -> Result
 
 async fn read(pool: &PgPool) -> Result<Vec<StreamSummary>, sqlx::Error> {
     let streams: Vec<StreamRow> = sqlx::query_as(
-        "select f.feed, f.active_version as feed_version, v.stream_topic as topic, s.state, s.reason
+        "select f.feed, f.active_version as feed_version, v.stream_topic as topic, s.state, s.reason,
+                (extract(epoch from s.window_began) * 1000000)::bigint as window_began, w.*
            from fabric.feeds f
            join fabric.feed_versions v on (v.feed, v.version) = (f.feed, f.active_version)
            join fabric.streams s on s.feed = f.feed
+          cross join lateral (
+                select coalesce(sum(p.window_records), 0)::bigint as window_records,
+                       coalesce(sum(p.window_rejected), 0)::bigint as window_rejected
+                  from fabric.stream_positions p where p.feed = s.feed and p.window_number = s.window_number) w
           where f.retired_at is null and v.stream_topic is not null order by f.feed",
     )
     .fetch_all(pool)
@@ -132,8 +149,17 @@ fn summary(stream: StreamRow, partitions: &[PartitionRow]) -> StreamSummary {
         loaded: own.iter().map(|partition| partition.loaded).sum(),
         rejected: own.iter().map(|partition| partition.rejected).sum(),
         waiting: None,
+        window: WindowSummary {
+            began: time(stream.window_began),
+            records: stream.window_records,
+            rejected: stream.window_rejected,
+        },
         partitions: own.into_iter().map(PartitionRow::summary).collect(),
     }
+}
+
+fn time(microseconds: i64) -> Timestamp {
+    Timestamp::from_microsecond(microseconds).unwrap_or(Timestamp::UNIX_EPOCH)
 }
 
 impl PartitionRow {
@@ -148,7 +174,7 @@ impl PartitionRow {
             feed_version: self.feed_version,
             loaded: self.loaded,
             rejected: self.rejected,
-            moved_at: Timestamp::from_microsecond(self.moved_at).unwrap_or(Timestamp::UNIX_EPOCH),
+            moved_at: time(self.moved_at),
         }
     }
 }

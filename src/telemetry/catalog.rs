@@ -111,6 +111,9 @@ catalog! {
             "registered", "publishing", "loading", "reconciling", "parked", "stopping", "stalled", "incomplete",
         ]) }]
         "Jobs that have not ended, by state, as the leading steward saw them last";
+    STREAM_THRESHOLDS: Counter "fabric_stream_thresholds_total"
+        [FEED, Label { name: "action", values: Values::Of(&["stop", "alert"]) }]
+        "Thresholds of streams that the leading steward has seen passed, each once in a window";
     OWED_CHUNKS: Gauge "fabric_owed_chunks" []
         "Chunks that are recorded as owed, of all jobs, as the leading steward saw them last";
     JOB_EVENTS: Counter "fabric_job_events_total" [Label { name: "kind", values: Values::Of(&["state", "alert"]) }]

@@ -58,7 +58,7 @@ pub(super) fn feed(written: &FeedDocument, findings: &mut Findings) -> Option<Fe
     let fields = fields(written, layout.as_ref(), missing, findings);
     let keys = keys::keys(written, findings);
     let rules = rules::rules(written, findings);
-    let thresholds = thresholds::thresholds(written.thresholds.as_ref(), findings);
+    let thresholds = thresholds::thresholds(written.thresholds.as_ref(), written.stream.as_ref(), findings);
     let target = target::target(written.target.as_ref(), name.as_ref().map(FeedName::as_str), findings);
     Some(Feed {
         name: name?,

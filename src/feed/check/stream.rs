@@ -1,4 +1,4 @@
-//! Checks where a stream's records come from, and when a batch of them closes.
+//! Checks where a stream's records come from, when a batch of them closes, and how long a window is.
 
 use std::ops::RangeInclusive;
 
@@ -16,7 +16,9 @@ const RECORDS: RangeInclusive<u64> = 1..=100_000;
 const BYTES: RangeInclusive<u64> = (1 << 10)..=(64 << 20);
 const MILLISECONDS: RangeInclusive<u64> = 1..=60_000;
 
-const LATER: &[&str] = &["key", "window"];
+const WINDOW_SECONDS: RangeInclusive<u64> = 1..=86_400;
+
+const LATER: &[&str] = &["key"];
 
 /// Where records come from, and how each becomes cells: a stream's values, or the layout of files.
 pub(super) fn source(feed: &FeedDocument, findings: &mut Findings) -> (Option<Stream>, Option<Layout>) {
@@ -35,10 +37,8 @@ pub(super) fn source(feed: &FeedDocument, findings: &mut Findings) -> (Option<St
         }
         None => None,
     };
-    for key in ["onEmpty", "thresholds"] {
-        if let Some(at) = feed.keys.place_of(key) {
-            findings.add(at, format!("`{key}` is not supported yet for a stream"));
-        }
+    if let Some(at) = feed.keys.place_of("onEmpty") {
+        findings.add(at, "`onEmpty` is not supported yet for a stream");
     }
     (stream, layout)
 }
@@ -83,7 +83,14 @@ fn stream(written: &StreamDocument, findings: &mut Findings) -> Option<Stream> {
     let topic = written.topic.as_ref().and_then(|topic| self::topic(topic, findings));
     let batch = written.batch.as_ref();
     let batch = batch.map_or_else(BatchLimits::default, |batch| findings.within("batch", |f| limits(batch, f)));
-    Some(Stream { topic: topic?, batch })
+    let window_seconds = written.window.as_ref().and_then(|window| self::window(window, findings));
+    Some(Stream { topic: topic?, batch, window_seconds: window_seconds.unwrap_or(Stream::WINDOW_SECONDS) })
+}
+
+fn window(written: &Written<Scalar>, findings: &mut Findings) -> Option<u32> {
+    let units = [("s", 1), ("m", 60), ("h", 3_600)];
+    let seconds = quantity("window", written, &units, &WINDOW_SECONDS, "5m, from 1s to 24h", findings)?;
+    u32::try_from(seconds).ok()
 }
 
 /// As Kafka takes them (`org.apache.kafka.common.internals.Topic.validate`).

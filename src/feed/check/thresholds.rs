@@ -1,7 +1,7 @@
 //! Checks the limits on rejects.
 
 use crate::feed::decode::Written;
-use crate::feed::document::{Scalar, ThresholdDocument};
+use crate::feed::document::{ActionWord, Scalar, StreamDocument, ThresholdDocument};
 use crate::feed::fault::Findings;
 use crate::feed::model::{RejectLimit, Threshold, ThresholdAction};
 use crate::feed::node::shortened;
@@ -9,17 +9,25 @@ use crate::feed::node::shortened;
 const LATER: &[&str] = &["rule", "records"];
 
 /// As written, and the default where none of them stops a load or says that it may go on.
-pub(super) fn thresholds(written: Option<&Written<Vec<ThresholdDocument>>>, findings: &mut Findings) -> Vec<Threshold> {
+pub(super) fn thresholds(
+    written: Option<&Written<Vec<ThresholdDocument>>>,
+    stream: Option<&StreamDocument>,
+    findings: &mut Findings,
+) -> Vec<Threshold> {
     let documents = written.map(|written| written.value.as_slice()).unwrap_or_default();
-    let mut thresholds: Vec<Threshold> =
-        findings.within("thresholds", |f| documents.iter().filter_map(|document| threshold(document, f)).collect());
+    let mut thresholds: Vec<Threshold> = findings
+        .within("thresholds", |f| documents.iter().filter_map(|document| threshold(document, stream, f)).collect());
     if thresholds.iter().all(|threshold| threshold.action == ThresholdAction::Alert) {
         thresholds.push(Threshold::default_stop());
     }
     thresholds
 }
 
-fn threshold(written: &ThresholdDocument, findings: &mut Findings) -> Option<Threshold> {
+fn threshold(
+    written: &ThresholdDocument,
+    stream: Option<&StreamDocument>,
+    findings: &mut Findings,
+) -> Option<Threshold> {
     written.keys.refuse_others(ThresholdDocument::WHAT, ThresholdDocument::KEYS, LATER, findings);
     // `rule:` with `records:` is another kind of threshold, refused above; it needs no second fault.
     if !LATER.iter().any(|key| written.keys.place_of(key).is_some()) {
@@ -27,11 +35,25 @@ fn threshold(written: &ThresholdDocument, findings: &mut Findings) -> Option<Thr
     }
     written.keys.require("action", "action: stop", findings);
     let limit = written.rejects.as_ref().and_then(|limit| reject_limit(limit, findings));
-    Some(Threshold {
-        limit: limit?,
-        after: written.after.as_ref().map_or(0, |after| after.value),
-        action: written.action.as_ref()?.value,
-    })
+    let action = written.action.as_ref().and_then(|action| self::action(action, stream, findings));
+    Some(Threshold { limit: limit?, after: written.after.as_ref().map_or(0, |after| after.value), action: action? })
+}
+
+fn action(
+    written: &Written<ActionWord>,
+    stream: Option<&StreamDocument>,
+    findings: &mut Findings,
+) -> Option<ThresholdAction> {
+    let ActionWord::Action(action) = written.value else {
+        let why = match stream {
+            Some(_) => "cannot be for a stream, whose batches are final once they are loaded",
+            None => "is not supported yet",
+        };
+        let message = format!("`rollback` {why}; expected one of `stop`, `alert`, `continue`");
+        findings.within("action", |f| f.add(written.at, message));
+        return None;
+    };
+    Some(action)
 }
 
 fn reject_limit(written: &Written<Scalar>, findings: &mut Findings) -> Option<RejectLimit> {

@@ -68,7 +68,7 @@ fn words_whose_time_has_not_come_are_not_supported_yet() {
     for text in [
         "rules: [ { name: a, when: x > 1, expression: y > 1 } ]",
         "controls: []",
-        "stream: { topic: t, value: json }\nthresholds: []",
+        "stream: { topic: t, value: json }\nonEmpty: warn",
         "files: []",
         "deadline: x",
         "layout: { format: fixed-width }",
@@ -100,6 +100,14 @@ fn a_stream_that_is_wrong_is_refused() {
         (
             "stream: { topic: t, value: json, batch: { time: 2m } }",
             "stream.batch.time: found `2m`; expected as in 200ms",
+        ),
+        (
+            "stream: { topic: t, value: json, window: 25h }",
+            "stream.window: found `25h`; expected as in 5m, from 1s to 24h",
+        ),
+        (
+            "stream: { topic: t, value: json }\nthresholds: [ { rejects: 1%, action: rollback } ]",
+            "thresholds.action: `rollback` cannot be for a stream, whose batches are final once they are loaded",
         ),
         ("stream: { topic: t, value: json }\nlayout: { format: delimited }", "a stream of JSON values has none"),
         ("stream: { topic: t, value: delimited }\nlayout: { format: delimited }", "expected `header: false` here"),

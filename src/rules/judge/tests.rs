@@ -338,7 +338,11 @@ fn a_plan_needs_every_set_with_as_many_columns_as_the_rule_has_fields() {
 
 /// The feed of these tests as a stream of JSON values.
 fn stream() -> Feed {
-    let stream = crate::feed::Stream { topic: "t".to_owned(), batch: crate::feed::BatchLimits::default() };
+    let stream = crate::feed::Stream {
+        topic: "t".to_owned(),
+        batch: crate::feed::BatchLimits::default(),
+        window_seconds: crate::feed::Stream::WINDOW_SECONDS,
+    };
     Feed { layout: Layout::Json, stream: Some(stream), ..feed() }
 }
 

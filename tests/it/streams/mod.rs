@@ -6,3 +6,4 @@ mod bench;
 mod loaded;
 mod moved;
 mod struck;
+mod windows;

@@ -77,7 +77,7 @@ fn seek_of(text: &str) -> Result<Seek, String> {
 /// What people can put right by asking otherwise is no failure of the system.
 fn refused(error: ChangeError) -> anyhow::Error {
     match error {
-        ChangeError::Kafka(_) | ChangeError::Postgres(_) => error.into(),
+        ChangeError::Held { .. } | ChangeError::Kafka(_) | ChangeError::Postgres(_) => error.into(),
         other => Refused(other.to_string()).into(),
     }
 }

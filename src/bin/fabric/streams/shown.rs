@@ -91,6 +91,13 @@ fn shown(stream: &StreamSummary, zone: &TimeZone) -> String {
     if let Some(reason) = &stream.reason {
         text.push_str(&format!("  {reason}\n"));
     }
+    let window = &stream.window;
+    text.push_str(&format!(
+        "  window since {}: {}, {} rejected\n",
+        figures::time(window.began, zone),
+        figures::counted(window.records.unsigned_abs(), "record", "records"),
+        figures::count(window.rejected.unsigned_abs())
+    ));
     if stream.partitions.is_empty() {
         text.push_str("\nno partition has been begun yet: does the topic exist, and does a `fabric validate` run?\n");
         return text;
