@@ -54,3 +54,16 @@ begin
     answer := case when found then 'load' else 'already' end;
 end
 $$;
+
+-- Records of a partition that are tried with nothing else in hand, since they may have killed whoever held it. A note is
+-- written before the try and removed after it: one that is left tells of a try that its process did not live through.
+create table fabric.stream_trials (
+    topic       text        not null,
+    partition   integer     not null,
+    from_offset bigint      not null,
+    to_offset   bigint      not null,   -- of the last one
+    holder      bigint      not null,   -- who tries them; 0: nobody now
+    deaths      integer     not null check (deaths >= 0),   -- of processes that tried these before
+    tried_at    timestamptz not null default clock_timestamp(),
+    primary key (topic, partition)
+);

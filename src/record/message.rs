@@ -56,6 +56,17 @@ impl Messages {
         self.list.push(Message { offset, start, end: self.payload.len(), content });
     }
 
+    /// Keeps the first `count` messages, and gives away the rest.
+    pub fn split_off(&mut self, count: usize) -> Self {
+        let mut list = self.list.split_off(count.min(self.list.len()));
+        let at = list.first().map_or(self.payload.len(), |message| message.start);
+        for message in &mut list {
+            message.start -= at;
+            message.end -= at;
+        }
+        Self { payload: self.payload.split_off(at), list }
+    }
+
     pub fn iter(&self) -> impl Iterator<Item = &Message> {
         self.list.iter()
     }
@@ -80,5 +91,29 @@ impl Messages {
     /// The last message's.
     pub fn last_offset(&self) -> Option<u64> {
         self.list.last().map(|message| message.offset)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn messages_that_are_split_keep_their_offsets_and_values() {
+        let mut first = Messages::default();
+        for (offset, value) in [(3, Some("ab")), (5, None), (6, Some("c")), (9, Some("def"))] {
+            first.push(offset, value.map(str::as_bytes), 100);
+        }
+        let rest = first.split_off(2);
+        let told = |messages: &Messages| -> Vec<(u64, String, Content)> {
+            let tell = |message: &Message| {
+                let value = String::from_utf8_lossy(messages.value(message)).into_owned();
+                (message.offset, value, message.content)
+            };
+            messages.iter().map(tell).collect()
+        };
+        assert_eq!(told(&first), [(3, "ab".into(), Content::Value), (5, String::new(), Content::Null)]);
+        assert_eq!(told(&rest), [(6, "c".into(), Content::Value), (9, "def".into(), Content::Value)]);
+        assert!(first.split_off(2).is_empty() && first.len() == 2);
     }
 }

@@ -17,7 +17,7 @@ pub struct RuleId(pub u16);
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct RuleInfo {
     /// `amount.exclusiveMinimum`, `posted_at.type`, `transaction_id.required`, `record.fieldCount`,
-    /// `record.unclosedQuote`, `record.tooLong`, `schema-error` and `record.null` of streams, `name.encoding` (not UTF-8), `name.nul` (Postgres holds no U+0000); a
+    /// `record.unclosedQuote`, `record.tooLong`, `schema-error`, `record.null` and `record.killer` of streams, `name.encoding` (not UTF-8), `name.nul` (Postgres holds no U+0000); a
     /// rule of the feed's own by its name.
     pub name: String,
     pub severity: Severity,
@@ -157,11 +157,13 @@ fn looked_up(feed: &Feed) -> Vec<usize> {
 const STRUCTURE: [&str; 3] = ["record.fieldCount", "record.unclosedQuote", "record.tooLong"];
 
 /// Of messages, behind [`STRUCTURE`].
-const OF_STREAMS: [&str; 2] = ["schema-error", "record.null"];
+const OF_STREAMS: [&str; 3] = ["schema-error", "record.null", "record.killer"];
 /// A value that is not of its schema.
 pub(super) const SCHEMA_ERROR: RuleId = RuleId(3);
 /// No value at all.
 pub(super) const NULL_VALUE: RuleId = RuleId(4);
+/// It has killed whoever worked on it.
+pub(super) const KILLER: RuleId = RuleId(5);
 
 /// The rule of a record that could not be read, in the order of [`STRUCTURE`].
 pub(super) fn structure_rule(fault: RecordFault) -> RuleId {

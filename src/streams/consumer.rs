@@ -344,6 +344,7 @@ impl<'i> Member<'i> {
     /// Commits what is loaded, gives up the rest, and leaves the group. The consumer is closed by its last reference, here.
     fn leave(mut self) {
         self.commit(CommitMode::Sync);
+        self.intake.opener.custody.let_go(self.held.iter().map(|held| &held.partition));
         self.held.iter().for_each(|held| held.partition.end());
         self.consumer.context().close();
         self.held.clear();
@@ -365,7 +366,9 @@ impl<'i> Member<'i> {
             }
             self.commit(CommitMode::Sync);
         }
-        self.held.iter().filter(|held| is_going(held)).for_each(|held| held.partition.end());
+        let going = || self.held.iter().filter(|held| is_going(held)).map(|held| &held.partition);
+        self.intake.opener.custody.let_go(going());
+        going().for_each(|partition| partition.end());
         self.held.retain(|held| !is_going(held));
         let mut list = TopicPartitionList::new();
         for (topic, partition) in partitions {

@@ -10,7 +10,7 @@ use tokio::sync::Semaphore;
 use crate::chunk::Origin;
 use crate::load::{Aside, Entry, Gates, JudgedBatch, LoadError, Loader, Outcome, Pass};
 use crate::settings::{LoadSettings, PostgresSettings, Settings};
-use crate::validate::{Panicked, place};
+use crate::validate::{Panicked, place, strike};
 
 pub struct Loaders {
     gates: Arc<Gates>,
@@ -69,7 +69,13 @@ impl Loaders {
             None => Loader::connect(&self.postgres, &self.load, &seat.name).await.map_err(Unloaded::ForNow)?,
         };
         // After a panic what the connection was doing is unknown: a new one is made.
-        let loaded = AssertUnwindSafe(loader.load(batch, pass)).catch_unwind().await;
+        let loading = async {
+            if batch.verdict.accepted > 0 {
+                strike::while_loaded(batch.messages.payload());
+            }
+            loader.load(batch, pass).await
+        };
+        let loaded = AssertUnwindSafe(loading).catch_unwind().await;
         let outcome = loaded.map_err(|payload| Unloaded::Panicked(Panicked::of(payload.as_ref())))?;
         seat.loader = Some(loader);
         outcome.map_err(Unloaded::ForNow)

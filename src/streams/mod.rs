@@ -9,12 +9,14 @@
 //! | `opening` | a partition that is this member's | the offset at which it begins: Postgres' position |
 //! | `schemas` | the schemas that a batch's messages name | how each is read |
 //! | `works` | a batch | a judged one, in Postgres |
+//! | `custody` `suspicion` | a holder that ended without a word | records that are tried alone; one that kills is a reject |
 //! | `change` `query` | what people ask | positions and states in Postgres, audited |
 //!
 //! Kafka's offsets are committed after the database, for those who look at lag: nothing is ever begun at them.
 
 mod change;
 mod consumer;
+mod custody;
 mod gathering;
 mod known;
 mod loaders;
@@ -26,6 +28,7 @@ mod query;
 mod rejects;
 mod rest;
 mod schemas;
+mod suspicion;
 mod works;
 
 use std::sync::Arc;
@@ -52,6 +55,7 @@ pub use rejects::{StreamReject, rejects};
 pub(crate) use rest::lock_of;
 
 use consumer::Intake;
+use custody::Custody;
 use known::Streams;
 use loaders::Loaders;
 use opening::Opener;
@@ -124,12 +128,13 @@ async fn consume(
     let registry = registry.map_err(|error| ValidateError::Settings(error.to_string()))?;
     let noting = tokio::spawn(note(registry.clone(), Arc::clone(&health)));
     let schemas = Schemas::new(pool.clone(), registry);
-    let opener = Opener::new(pool.clone(), settings.clone())?;
+    let runtime = tokio::runtime::Handle::current();
+    let custody = Custody::new(pool.clone(), runtime.clone())?;
+    let opener = Opener::new(pool.clone(), settings.clone(), custody)?;
     let works = Arc::new(Works { judges, loaders, plans, schemas, opener: Arc::clone(&opener), tally, pool });
     let watching = tokio::spawn(Arc::clone(&opener).watch());
     let (deliver, delivered) = mpsc::unbounded_channel();
     let (trigger, stop) = shutdown::channel();
-    let runtime = tokio::runtime::Handle::current();
     let intake = Intake { settings: settings.clone(), shutdown: stop, streams, opener, deliver, runtime, health };
     let thread = std::thread::Builder::new()
         .name("fabric-streams".into())

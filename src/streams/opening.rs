@@ -9,6 +9,7 @@ use rdkafka::error::KafkaError;
 use sqlx::PgPool;
 use tracing::{error, info, warn};
 
+use super::custody::Custody;
 use super::partition::Partition;
 use super::positions::{self, Position};
 use crate::kafka;
@@ -23,7 +24,8 @@ const LOOK_INTERVAL: Duration = Duration::from_secs(1);
 pub struct Opener {
     pool: PgPool,
     settings: Settings,
-    client: Arc<BaseConsumer>,
+    pub(super) client: Arc<BaseConsumer>,
+    pub(super) custody: Custody,
     held: Mutex<Vec<Weak<Partition>>>,
 }
 
@@ -43,9 +45,9 @@ enum Look {
 }
 
 impl Opener {
-    pub fn new(pool: PgPool, settings: Settings) -> Result<Arc<Self>, KafkaError> {
+    pub fn new(pool: PgPool, settings: Settings, custody: Custody) -> Result<Arc<Self>, KafkaError> {
         let client = Arc::new(kafka::inquirer(&settings.kafka)?);
-        Ok(Arc::new(Self { pool, settings, client, held: Mutex::default() }))
+        Ok(Arc::new(Self { pool, settings, client, custody, held: Mutex::default() }))
     }
 
     /// From now on the partition is this member's.
@@ -94,7 +96,11 @@ impl Opener {
         if position.paused {
             return Ok(Look::Wait(format!("is paused: `fabric streams resume {feed}` lets it go on")));
         }
-        let Some(reason) = gap(topic, number, &position, &log) else { return Ok(Look::Begin(position)) };
+        let Some(reason) = gap(topic, number, &position, &log) else {
+            drop(connection);
+            self.custody.begin(partition, position.next_offset, log.high).await.map_err(in_words)?;
+            return Ok(Look::Begin(position));
+        };
         let gap = (log.low, log.topic_id.as_str());
         if position.topic_id != log.topic_id {
             let vanished = positions::put_vanished(&mut *connection, (feed, topic), &log.topic_id, log.partitions);
@@ -105,6 +111,11 @@ impl Opener {
             error!(%partition, "{reason}");
         }
         Ok(Look::Wait(format!("has a gap: `fabric streams accept-gap {feed}` goes on without what is missing")))
+    }
+
+    /// Puts down why a partition does not move on from where it stands.
+    pub async fn put_parked(&self, place: (&str, &str, i32), at: i64, reason: &str) -> Result<(), sqlx::Error> {
+        positions::put_parked(&self.pool, place, at, reason).await
     }
 
     /// `None`: there is no such partition.
@@ -180,7 +191,8 @@ impl Opener {
         self.held().into_iter().filter_map(|partition| partition.rests_at().map(|at| (partition, at))).collect()
     }
 
-    fn held(&self) -> Vec<Arc<Partition>> {
+    /// Those that are this member's.
+    pub fn held(&self) -> Vec<Arc<Partition>> {
         self.held.lock().unwrap_or_else(PoisonError::into_inner).iter().filter_map(Weak::upgrade).collect()
     }
 }

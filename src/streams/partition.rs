@@ -1,10 +1,11 @@
 //! One partition of a record topic while it is this member's: where it stands, and whether it may be taken from.
 
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::thread::Thread;
 
 use super::known::Stream;
+use super::suspicion::{Suspicion, Trial};
 use crate::record::Messages;
 use crate::validate::Share;
 
@@ -33,6 +34,8 @@ pub struct Partition {
     pub number: i32,
     standing: Mutex<Standing>,
     opened: AtomicU64,
+    in_custody: AtomicBool,
+    suspicion: Mutex<Option<Suspicion>>,
     poller: Thread,
 }
 
@@ -59,7 +62,15 @@ pub struct Begun {
 
 impl Partition {
     pub fn new(stream: Arc<Stream>, number: i32, poller: Thread) -> Arc<Self> {
-        Arc::new(Self { stream, number, standing: Mutex::new(Standing::Opening), opened: AtomicU64::new(0), poller })
+        Arc::new(Self {
+            stream,
+            number,
+            standing: Mutex::new(Standing::Opening),
+            opened: AtomicU64::new(0),
+            in_custody: AtomicBool::new(false),
+            suspicion: Mutex::default(),
+            poller,
+        })
     }
 
     pub fn standing(&self) -> Standing {
@@ -154,6 +165,38 @@ impl Partition {
             Standing::Open { next, in_flight: false, .. } => Some(*next),
             _ => None,
         }
+    }
+
+    /// It is on record that this process holds it.
+    pub fn is_in_custody(&self) -> bool {
+        self.in_custody.load(Ordering::Acquire)
+    }
+
+    pub fn take_into_custody(&self, suspicion: Option<Suspicion>) {
+        *self.suspicion() = suspicion;
+        self.in_custody.store(true, Ordering::Release);
+    }
+
+    pub fn is_above_suspicion(&self) -> bool {
+        self.suspicion().is_none()
+    }
+
+    /// How many of the first messages are to be tried alone; `None`: they are above suspicion.
+    pub fn trial(&self, messages: &Messages) -> Option<(usize, Trial)> {
+        let suspicion = *self.suspicion();
+        suspicion?.trial(messages.iter().map(|message| message.offset.cast_signed()))
+    }
+
+    /// So many messages were tried alone and are loaded.
+    pub fn survived(&self, messages: usize, next: i64) {
+        let mut suspicion = self.suspicion();
+        if suspicion.as_mut().is_some_and(|suspicion| !suspicion.loaded(messages, next)) {
+            *suspicion = None;
+        }
+    }
+
+    fn suspicion(&self) -> MutexGuard<'_, Option<Suspicion>> {
+        self.suspicion.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// Each change is complete before anything could panic.

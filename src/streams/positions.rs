@@ -44,6 +44,27 @@ pub async fn of(
     .await
 }
 
+/// Puts down that the partition waits, and why; the next batch that is loaded ends that.
+pub async fn put_parked(
+    executor: impl PgExecutor<'_>,
+    (feed, topic, partition): (&str, &str, i32),
+    at: i64,
+    reason: &str,
+) -> Result<(), sqlx::Error> {
+    sqlx::query(
+        "update fabric.stream_positions set state = 'parked', reason = $5
+          where feed = $1 and topic = $2 and partition = $3 and next_offset = $4 and state <> 'gap'",
+    )
+    .bind(feed)
+    .bind(topic)
+    .bind(partition)
+    .bind(at)
+    .bind(reason)
+    .execute(executor)
+    .await?;
+    Ok(())
+}
+
 /// Puts down that the records from the position to `to` are not there any more.
 pub async fn put_gap(
     executor: impl PgExecutor<'_>,

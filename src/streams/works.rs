@@ -1,4 +1,5 @@
-//! One batch's way: find what judges it, judge, load, and say where its partition stands.
+//! One batch's way: find what judges it, judge, load, and say where its partition stands. A record that kills whoever works
+//! on it is found, and costs itself alone.
 
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -12,6 +13,7 @@ use super::partition::{Closed, Partition};
 use super::plans::Plans;
 use super::positions;
 use super::schemas::Schemas;
+use super::suspicion::Trial;
 use crate::config::PinnedFeed;
 use crate::copy::RowEncoder;
 use crate::load::{JudgedBatch, Outcome, Standing, StreamPlace};
@@ -21,10 +23,14 @@ use crate::record::avro::Readings;
 use crate::retry::Waits;
 use crate::rules::{Scratch, Verdict};
 use crate::telemetry::catalog::STAGE;
-use crate::validate::Pool;
+use crate::validate::{ATTEMPTS, Leave, Panicked, Pool, Share, strike};
 
 /// Between two tries of a batch whose target is at fault; its gate lets one through now and then.
 const ASIDE: Duration = Duration::from_millis(200);
+
+/// Records of one batch that may be rejects since they killed their worker. Where more do, the fault is not theirs: it is
+/// this release's, and the partition waits for another one.
+const MOST_KILLERS: u32 = 8;
 
 /// What all streams of the process share.
 pub struct Works {
@@ -37,55 +43,157 @@ pub struct Works {
     pub pool: PgPool,
 }
 
+/// A batch on its way, or what is left of it.
+struct Course {
+    partition: Arc<Partition>,
+    place: StreamPlace,
+    epoch: u64,
+    /// Where what is left begins.
+    expected: i64,
+    share: Share,
+    waits: Waits,
+    /// What people have been told that it waits for.
+    said: String,
+}
+
+/// What is to be done with messages.
+#[derive(Debug, Clone, Copy)]
+enum Fate<'t> {
+    Judge,
+    /// They may have killed a process: they are tried alone in this one.
+    Try(&'t Trial),
+    /// They have killed whoever worked on them, this many times.
+    Condemn(&'static str, u32),
+}
+
+/// What became of them.
+enum Ended {
+    /// They are rows and rejects.
+    Loaded,
+    /// They are to be tried again.
+    NotYet(Messages),
+    Killed(Messages),
+    /// The partition stands elsewhere, or is another's.
+    Gone,
+}
+
+enum Unjudged {
+    NotYet(Messages, String),
+    Panicked(Messages, Panicked),
+}
+
+enum Tried {
+    Decided(Outcome),
+    Panicked(Panicked),
+    /// Its partition is another's.
+    Over,
+}
+
 impl Works {
-    /// Takes a batch to its end; gives it up once its partition is another's.
+    /// Takes a batch to its end; gives it up once its partition is another's. Where its messages kill whoever works on
+    /// them, it is halved until the one that does is found.
     pub async fn handle(&self, closed: Closed) {
         let _in_flight = self.tally.begin();
         let Closed { partition, expected, topic_id, epoch, messages, share } = closed;
-        let mut waits = Waits::new(Duration::from_millis(100), Duration::from_secs(5));
-        let bytes = messages.payload().len() as u64;
         let (topic, number) = (Arc::from(partition.stream.topic.as_str()), partition.number);
         let place = StreamPlace { topic, topic_id, partition: number };
-        let mut messages = Some(messages);
-        let mut said = String::new();
-        while let Some(taken) = messages.take().filter(|_| !partition.is_over()) {
-            let judged = match self.judge(&partition.stream.feed, &place, expected, taken).await {
-                Ok(judged) => judged,
-                Err((taken, why)) => {
-                    let wait = waits.next_wait();
-                    warn!(%partition, error = why, ?wait, "a batch is not judged yet: trying again");
-                    if why != said {
-                        self.tell(&partition, expected, &why).await;
-                        said = why;
-                    }
-                    messages = Some(taken);
-                    tokio::time::sleep(wait).await;
-                    continue;
-                }
+        let waits = Waits::new(Duration::from_millis(100), Duration::from_secs(5));
+        let mut course = Course { partition, place, epoch, expected, share, waits, said: String::new() };
+        // Those that come first stand last.
+        let mut pending = vec![messages];
+        let (mut panics, mut killers) = (0, 0);
+        while let Some(mut messages) = pending.pop() {
+            let trial = course.partition.trial(&messages);
+            if let Some((count, _)) = trial
+                && count < messages.len()
+            {
+                pending.push(messages.split_off(count));
+            }
+            if panics >= ATTEMPTS && killers == MOST_KILLERS {
+                self.park(&mut course).await;
+                panics = 0;
+            }
+            let fate = match &trial {
+                _ if panics >= ATTEMPTS => Fate::Condemn("its worker", panics),
+                Some((_, trial)) if trial.is_condemned() => Fate::Condemn("its process", trial.deaths + 1),
+                Some((_, trial)) => Fate::Try(trial),
+                None => Fate::Judge,
             };
-            if let Some(stream) = &judged.feed.feed.stream {
-                partition.stream.set_limits(stream.batch);
-            }
-            share.weigh(judged.messages.payload().len() + judged.rows.capacity());
-            let loading = self.load(&judged, &partition, &mut waits);
-            match self.tally.timed(Stage::Load, loading).await {
-                Some(Outcome::Loaded { loaded, rejected }) => {
-                    self.tally.count(loaded + rejected, bytes);
-                    partition.loaded(epoch, judged.next());
+            match self.take(&mut course, messages, fate).await {
+                Ended::Loaded => {
+                    killers += u32::from(panics >= ATTEMPTS);
+                    panics = 0;
                 }
-                // Postgres has another position, or lets nothing in.
-                Some(_) if partition.reopen_of(epoch) => {
-                    tokio::spawn(Arc::clone(&self.opener).open(Arc::clone(&partition)));
+                Ended::NotYet(messages) => pending.push(messages),
+                Ended::Killed(mut messages) if messages.len() > 1 => {
+                    let upper = messages.split_off(messages.len() / 2);
+                    pending.extend([upper, messages]);
                 }
-                Some(_) | None => {}
+                Ended::Killed(messages) => {
+                    panics += 1;
+                    pending.push(messages);
+                }
+                Ended::Gone => return,
             }
+        }
+        course.partition.loaded(epoch, course.expected);
+    }
+
+    /// Judges and loads messages that follow on each other. Waits before it answers that they are to be tried again.
+    async fn take(&self, course: &mut Course, messages: Messages, fate: Fate<'_>) -> Ended {
+        if course.partition.is_over() {
+            return Ended::Gone;
+        }
+        let (count, bytes) = (messages.len(), messages.payload().len() as u64);
+        let judged = match self.judge(course, messages, fate).await {
+            Ok(judged) => judged,
+            Err(Unjudged::NotYet(messages, why)) => {
+                let wait = course.waits.next_wait();
+                warn!(partition = %course.partition, error = why, ?wait, "a batch is not judged yet: trying again");
+                if why != course.said {
+                    self.tell(course, &why).await;
+                    course.said = why;
+                }
+                tokio::time::sleep(wait).await;
+                return Ended::NotYet(messages);
+            }
+            Err(Unjudged::Panicked(messages, panicked)) => {
+                error!(partition = %course.partition, from = course.expected, count, %panicked, "records have killed their worker");
+                return Ended::Killed(messages);
+            }
+        };
+        if let Some(stream) = &judged.feed.feed.stream {
+            course.partition.stream.set_limits(stream.batch);
+        }
+        course.share.weigh(judged.messages.payload().len() + judged.rows.capacity());
+        let loading = self.load(&judged, course, fate);
+        match self.tally.timed(Stage::Load, loading).await {
+            Tried::Decided(Outcome::Loaded { loaded, rejected }) => {
+                self.tally.count(loaded + rejected, bytes);
+                course.expected = judged.next();
+                course.partition.survived(count, course.expected);
+                Ended::Loaded
+            }
+            Tried::Panicked(panicked) => {
+                error!(partition = %course.partition, from = course.expected, count, %panicked, "records have killed their loader");
+                Ended::Killed(judged.messages)
+            }
+            // Postgres has another position, or lets nothing in.
+            Tried::Decided(_) => {
+                if course.partition.reopen_of(course.epoch) {
+                    tokio::spawn(Arc::clone(&self.opener).open(Arc::clone(&course.partition)));
+                }
+                Ended::Gone
+            }
+            Tried::Over => Ended::Gone,
         }
     }
 
     /// Has `fabric streams list` say what a batch waits for.
-    async fn tell(&self, partition: &Partition, expected: i64, why: &str) {
+    async fn tell(&self, course: &Course, why: &str) {
+        let Course { partition, expected, .. } = course;
         let place = (partition.stream.feed.as_str(), partition.stream.topic.as_str(), partition.number);
-        let told = positions::put_waiting(&self.pool, place, expected, &format!("waiting: {why}")).await;
+        let told = positions::put_waiting(&self.pool, place, *expected, &format!("waiting: {why}")).await;
         // Where Postgres is what is waited for, the log has to do.
         if let Err(error) = told {
             debug!(%partition, %error, "what a batch waits for is not in Postgres");
@@ -93,47 +201,67 @@ impl Works {
     }
 
     /// Gives the messages back where they cannot be judged now.
-    async fn judge(
-        &self,
-        feed: &str,
-        place: &StreamPlace,
-        expected: i64,
-        messages: Messages,
-    ) -> Result<JudgedBatch, (Messages, String)> {
+    async fn judge(&self, course: &Course, messages: Messages, fate: Fate<'_>) -> Result<JudgedBatch, Unjudged> {
+        let Course { partition, place, expected, .. } = course;
+        let (feed, expected) = (partition.stream.feed.as_str(), *expected);
         let plan = match self.plans.active(feed).await {
             Ok(plan) if plan.feed.stream.as_ref().is_some_and(|stream| stream.topic == *place.topic) => plan,
-            Ok(plan) => return Err((messages, format!("feed {feed} v{} is of another topic", plan.version))),
-            Err(error) => return Err((messages, error.to_string())),
+            Ok(plan) => {
+                return Err(Unjudged::NotYet(messages, format!("feed {feed} v{} is of another topic", plan.version)));
+            }
+            Err(error) => return Err(Unjudged::NotYet(messages, error.to_string())),
         };
+        if let Fate::Condemn(whom, times) = fate {
+            let killed = format!("has killed {whom} {times} times: see the logs of the validators");
+            error!(%partition, offset = expected, killed, "a record is rejected unread");
+            let verdict = plan.plan.condemn(&messages, &killed);
+            let (place, readings) = (place.clone(), Arc::default());
+            return Ok(JudgedBatch { place, feed: plan, expected, messages, readings, verdict, rows: Vec::new() });
+        }
         let readings = match self.schemas.readings(&plan, &messages).await {
             Ok(readings) => Arc::new(readings),
-            Err(not_yet) => return Err((messages, not_yet.to_string())),
+            Err(not_yet) => return Err(Unjudged::NotYet(messages, not_yet.to_string())),
+        };
+        let leave = match self.leave(partition, fate).await {
+            Ok(leave) => leave,
+            Err(error) => return Err(Unjudged::NotYet(messages, error.to_string())),
         };
         let messages = Arc::new(messages);
         let (judging, place, known) = (Arc::clone(&messages), place.clone(), Arc::clone(&readings));
         let judged = self.judges.run(move || judge(plan, place, &judging, &known));
-        match self.tally.timed(Stage::Judge, judged).await {
+        let judged = self.tally.timed(Stage::Judge, judged).await;
+        self.give_back(leave, partition).await;
+        let messages = Arc::unwrap_or_clone(messages);
+        match judged {
             Ok((feed, place, verdict, rows)) => {
-                let messages = Arc::unwrap_or_clone(messages);
                 Ok(JudgedBatch { place, feed, expected, messages, readings, verdict, rows })
             }
-            Err(panicked) => {
-                error!(feed, expected, %panicked, "a batch has killed its worker");
-                Err((Arc::unwrap_or_clone(messages), format!("a panic: {panicked}")))
-            }
+            Err(panicked) => Err(Unjudged::Panicked(messages, panicked)),
         }
     }
 
-    /// Tries until it is decided. `None`: its partition is another's.
-    async fn load(&self, judged: &JudgedBatch, partition: &Partition, waits: &mut Waits) -> Option<Outcome> {
+    /// Tries until it is decided.
+    async fn load(&self, judged: &JudgedBatch, course: &mut Course, fate: Fate<'_>) -> Tried {
+        let Course { partition, waits, .. } = course;
         while !partition.is_over() {
-            let wait = match self.loaders.load(judged).await {
+            let leave = match self.leave(partition, fate).await {
+                Ok(leave) => leave,
+                Err(error) => {
+                    let wait = waits.next_wait();
+                    warn!(%partition, %error, ?wait, "records cannot be tried alone yet: trying again");
+                    tokio::time::sleep(wait).await;
+                    continue;
+                }
+            };
+            let loaded = self.loaders.load(judged).await;
+            self.give_back(leave, partition).await;
+            let wait = match loaded {
                 // What is parked waits here: it alone, for what comes after it must not overtake it.
                 Ok(Outcome::Parked { reason }) => {
                     warn!(%partition, reason, "a stream is parked: it goes on by itself once its target is mended");
                     ASIDE
                 }
-                Ok(outcome) => return Some(outcome),
+                Ok(outcome) => return Tried::Decided(outcome),
                 Err(Unloaded::Aside(aside)) => {
                     if aside.standing == Standing::Held {
                         Duration::ZERO
@@ -146,15 +274,43 @@ impl Works {
                     warn!(%partition, error = %why, ?wait, "a batch is not loaded yet: trying again");
                     wait
                 }
-                Err(Unloaded::Panicked(panicked)) => {
-                    let wait = waits.next_wait();
-                    error!(%partition, %panicked, ?wait, "a batch has killed its loader: trying again");
-                    wait
-                }
+                Err(Unloaded::Panicked(panicked)) => return Tried::Panicked(panicked),
             };
             tokio::time::sleep(wait).await;
         }
-        None
+        Tried::Over
+    }
+
+    /// Has people see that one record after the other kills its worker, and waits before it is tried again.
+    async fn park(&self, course: &mut Course) {
+        let StreamPlace { topic, partition, .. } = &course.place;
+        let reason = format!(
+            "{MOST_KILLERS} records in a row have killed their worker and are rejects, and the one at offset {} does so too: \
+             the fault is fabric's; see the logs of the validators, and go on with another release",
+            course.expected
+        );
+        let place = (course.partition.stream.feed.as_str(), &**topic, *partition);
+        if let Err(error) = self.opener.put_parked(place, course.expected, &reason).await {
+            warn!(partition = %course.partition, %error, "it cannot be put down that a stream is parked");
+        }
+        let wait = course.waits.next_wait();
+        error!(partition = %course.partition, reason, ?wait, "a stream is parked");
+        tokio::time::sleep(wait).await;
+    }
+
+    /// Leave to work on messages: those under suspicion alone, with a note.
+    async fn leave(&self, partition: &Partition, fate: Fate<'_>) -> Result<Leave, sqlx::Error> {
+        let Fate::Try(trial) = fate else { return Ok(Leave::beside().await) };
+        let leave = Leave::alone().await;
+        self.opener.custody.try_alone(partition, trial).await?;
+        Ok(leave)
+    }
+
+    /// Whoever asks for it has lived through the work.
+    async fn give_back(&self, leave: Leave, partition: &Partition) {
+        if matches!(leave, Leave::Alone { .. }) {
+            self.opener.custody.acquit(partition).await;
+        }
     }
 }
 
@@ -162,6 +318,7 @@ type Judged = (Arc<PinnedFeed>, StreamPlace, Verdict, Vec<u8>);
 
 fn judge(feed: Arc<PinnedFeed>, place: StreamPlace, messages: &Messages, readings: &Readings) -> Judged {
     let began = Instant::now();
+    strike::while_judged(messages.payload());
     let encoder = RowEncoder::of_stream(&feed.feed, &place.topic, place.partition, feed.version);
     let (mut rows, mut scratch) = (Vec::new(), Scratch::default());
     encoder.begin(&mut rows);

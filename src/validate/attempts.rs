@@ -7,10 +7,10 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 
-use tokio::sync::{Mutex, MutexGuard, RwLock, RwLockReadGuard, RwLockWriteGuard};
 use tracing::warn;
 
 use super::assignment::Ticket;
+use super::at_work::Leave;
 use super::custody::Custody;
 use crate::chunk::ChunkId;
 use crate::retry::Waits;
@@ -26,10 +26,6 @@ const AFTER_OTHERS: Duration = Duration::from_millis(500);
 /// Who is worked on in this process.
 pub struct Attempts {
     custody: Arc<Custody>,
-    /// Held in common by what is worked on beside others; one operation without contention for each chunk.
-    at_work: RwLock<()>,
-    /// One at a time waits for the others to be done, so that they are never held up by more than one.
-    turn: Mutex<()>,
     /// Suspects in this process that have not been tried before.
     untried: AtomicUsize,
 }
@@ -38,12 +34,7 @@ pub struct Attempts {
 pub struct Attempt<'a> {
     attempts: &'a Attempts,
     ticket: &'a Ticket,
-    leave: Option<Leave<'a>>,
-}
-
-enum Leave<'a> {
-    Beside { _others: RwLockReadGuard<'a, ()> },
-    Alone { _at_work: RwLockWriteGuard<'a, ()>, _turn: MutexGuard<'a, ()> },
+    leave: Option<Leave>,
 }
 
 /// Why there is no leave.
@@ -65,14 +56,14 @@ impl Drop for Untried<'_> {
 
 impl Attempts {
     pub fn new(custody: Arc<Custody>) -> Self {
-        Self { custody, at_work: RwLock::default(), turn: Mutex::default(), untried: AtomicUsize::new(0) }
+        Self { custody, untried: AtomicUsize::new(0) }
     }
 
     /// Waits for the leave to work on a delivery.
     pub async fn begin<'a>(&'a self, ticket: &'a Ticket) -> Result<Attempt<'a>, Refused> {
         let mut attempt = Attempt { attempts: self, ticket, leave: None };
         match ticket.suspect {
-            None => attempt.leave = Some(self.beside().await),
+            None => attempt.leave = Some(Leave::beside().await),
             Some(note) if note.deaths + 1 >= ATTEMPTS => return Err(Refused::Killer(note.chunk)),
             Some(note) => {
                 let untried = (note.deaths == 0).then(|| self.untried());
@@ -83,10 +74,6 @@ impl Attempts {
             }
         }
         Ok(attempt)
-    }
-
-    async fn beside(&self) -> Leave<'_> {
-        Leave::Beside { _others: self.at_work.read().await }
     }
 
     fn untried(&self) -> Untried<'_> {
@@ -111,8 +98,7 @@ impl Attempt<'_> {
         let Self { attempts, ticket, .. } = *self;
         let mut waits = Waits::new(Duration::from_millis(100), Duration::from_secs(5));
         while !ticket.is_abandoned() {
-            let turn = attempts.turn.lock().await;
-            let leave = Leave::Alone { _at_work: attempts.at_work.write().await, _turn: turn };
+            let leave = Leave::alone().await;
             match attempts.custody.try_alone(ticket).await {
                 Ok(()) => {
                     self.leave = Some(leave);
@@ -161,7 +147,7 @@ impl Attempt<'_> {
         if was_alone {
             return self.be_alone().await;
         }
-        self.leave = Some(self.attempts.beside().await);
+        self.leave = Some(Leave::beside().await);
         Ok(())
     }
 

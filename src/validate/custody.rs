@@ -7,6 +7,7 @@ use std::collections::{BTreeSet, HashMap};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
+use sqlx::PgConnection;
 use tokio::runtime::Handle;
 use tracing::{debug, info, warn};
 
@@ -19,7 +20,7 @@ use crate::retry::Waits;
 use crate::settings::PostgresSettings;
 
 /// How long a partition may be kept for its row to go. What it leaves makes the next holder slow for a moment.
-const FAREWELL: Duration = Duration::from_millis(500);
+pub(crate) const FAREWELL: Duration = Duration::from_millis(500);
 
 /// This process as a holder of partitions.
 pub struct Custody {
@@ -56,10 +57,42 @@ fn columns<'p>(partitions: impl IntoIterator<Item = &'p Arc<Assignment>>) -> (Ve
     partitions.into_iter().map(|assignment| (&*assignment.topic, assignment.partition)).unzip()
 }
 
+/// Tells one start of a process from every other. Zero is nobody.
+pub(crate) fn draw_holder() -> Result<i64, getrandom::Error> {
+    Ok((getrandom::u64()? >> 1).max(1).cast_signed())
+}
+
+/// Puts down that a process holds the partitions. Answers which of them another holds by what is on record, and who: it
+/// has ended without a word.
+pub(crate) async fn take_over(
+    connection: &mut PgConnection,
+    holder: i64,
+    place: &str,
+    topics: &[&str],
+    numbers: &[i32],
+) -> Result<Vec<(String, i32, String)>, sqlx::Error> {
+    // `before` sees what was there before the statement. What this process held and holds again, it has survived.
+    sqlx::query_as(
+        "with mine as (select * from unnest($1::text[], $2::int[]) as m (topic, partition)),
+              before as (select topic, partition, h.place from fabric.held_partitions h join mine using (topic, partition)
+                          where h.holder <> $3),
+              held as (insert into fabric.held_partitions (topic, partition, holder, place)
+                       select topic, partition, $3, $4 from mine order by topic, partition
+                       on conflict (topic, partition) do update
+                          set holder = excluded.holder, place = excluded.place, held_since = clock_timestamp())
+         select topic, partition, place from before",
+    )
+    .bind(topics)
+    .bind(numbers)
+    .bind(holder)
+    .bind(place)
+    .fetch_all(connection)
+    .await
+}
+
 impl Custody {
     pub fn new(pool: Arc<ServicePool>, postgres: &PostgresSettings, runtime: Handle) -> Result<Self, getrandom::Error> {
-        // Zero is nobody.
-        let holder = (getrandom::u64()? >> 1).max(1).cast_signed();
+        let holder = draw_holder()?;
         Ok(Self { pool, postgres: postgres.clone(), runtime, holder, place: ready::place() })
     }
 
@@ -108,23 +141,7 @@ impl Custody {
     async fn hold(&self, partitions: &[&Arc<Assignment>]) -> Result<HashMap<Place, Left>, sqlx::Error> {
         let (topics, numbers) = columns(partitions.iter().copied());
         let mut connection = self.pool.acquire().await?;
-        // `before` sees what was there before the statement. What this process held and holds again, it has survived.
-        let before: Vec<(String, i32, String)> = sqlx::query_as(
-            "with mine as (select * from unnest($1::text[], $2::int[]) as m (topic, partition)),
-                  before as (select topic, partition, h.place from fabric.held_partitions h join mine using (topic, partition)
-                              where h.holder <> $3),
-                  held as (insert into fabric.held_partitions (topic, partition, holder, place)
-                           select topic, partition, $3, $4 from mine order by topic, partition
-                           on conflict (topic, partition) do update
-                              set holder = excluded.holder, place = excluded.place, held_since = clock_timestamp())
-             select topic, partition, place from before",
-        )
-        .bind(&topics)
-        .bind(&numbers)
-        .bind(self.holder)
-        .bind(&self.place)
-        .fetch_all(&mut *connection)
-        .await?;
+        let before = take_over(&mut connection, self.holder, &self.place, &topics, &numbers).await?;
         let left =
             before.into_iter().map(|(topic, partition, by)| ((topic, partition), Left { by, notes: HashMap::new() }));
         let mut left: HashMap<Place, Left> = left.collect();

@@ -13,6 +13,7 @@
 
 mod ages;
 mod assignment;
+mod at_work;
 mod attempts;
 mod budget;
 mod consumer;
@@ -29,7 +30,7 @@ mod proof;
 mod quarantine;
 mod ready;
 mod rebalance;
-mod strike;
+pub(crate) mod strike;
 mod suspicion;
 mod watch;
 
@@ -47,7 +48,10 @@ use crate::settings::Settings;
 use crate::shutdown::{self, Shutdown};
 use crate::telemetry::Health;
 use crate::topics;
+pub(crate) use at_work::Leave;
+pub(crate) use attempts::ATTEMPTS;
 pub(crate) use budget::{Budget, Share};
+pub(crate) use custody::{FAREWELL, draw_holder, take_over};
 pub(crate) use member::{consumer_config, listed};
 pub(crate) use pool::{Panicked, Pool};
 pub(crate) use ready::place;

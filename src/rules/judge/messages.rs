@@ -8,8 +8,8 @@ use crate::feed::{Delimited, Layout, Severity};
 use crate::record::avro::{Cell, Readings, Texts};
 use crate::record::{Cells, Content, Message, Messages, Reader, RecordFault};
 use crate::rules::field::Nuls;
-use crate::rules::plan::{NULL_VALUE, SCHEMA_ERROR, structure_rule};
-use crate::rules::{Breach, Plan, Reject, RuleId, Scratch, Value, Verdict, message};
+use crate::rules::plan::{KILLER, NULL_VALUE, SCHEMA_ERROR, structure_rule};
+use crate::rules::{Breach, Plan, Reject, RuleId, RuleTally, Scratch, Value, Verdict, message};
 
 /// The cells of one record after the other, in the order of the feed's fields.
 struct Buffers<'m> {
@@ -52,6 +52,21 @@ impl Plan {
             }
         }
         verdict.tally = scratch.tally.iter().flatten().copied().collect();
+        verdict
+    }
+
+    /// The verdict on messages that have killed whoever worked on them: they are looked at no more. `killed`: how, for
+    /// people, after the record.
+    pub fn condemn(&self, messages: &Messages, killed: &str) -> Verdict {
+        let mut verdict = Verdict { records: messages.len() as u64, ..Verdict::default() };
+        for message in messages.iter() {
+            let (at, start, end) = (place(message), message.start, message.end);
+            let breaches = vec![self.unread(Unreadable { rule: KILLER, message: killed.to_owned() })];
+            verdict.rejects.push(Reject { at, start, end, length: message.length(), breaches });
+        }
+        let first = messages.iter().next().map(place);
+        verdict.tally =
+            first.map(|first| RuleTally { rule: KILLER, records: verdict.records, first }).into_iter().collect();
         verdict
     }
 

@@ -121,6 +121,14 @@ impl Bench {
         self.produced.truncate(self.produced.len() - count);
     }
 
+    /// The one record that has this text is to be a reject, whatever it looked like when it was produced.
+    pub fn expect_rejected(&mut self, text: &str) {
+        let has_it = |value: &[u8]| memchr::memmem::find(value, text.as_bytes()).is_some();
+        for (value, good) in &mut self.produced {
+            *good &= !has_it(value);
+        }
+    }
+
     /// One message, of which no account is given.
     pub async fn send(&self, value: &[u8]) {
         self.send_to(&self.topic, value).await;

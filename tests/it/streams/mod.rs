@@ -3,6 +3,7 @@
 mod asked;
 mod bad_input;
 mod bench;
+mod killers;
 mod loaded;
 mod moved;
 mod struck;
