@@ -19,6 +19,7 @@ pub enum Check {
     Disk,
     Retention,
     Jobs,
+    Streams,
     DeadLetters,
     Targets,
 }
@@ -69,6 +70,7 @@ impl Check {
             Self::Disk => "disk",
             Self::Retention => "retention",
             Self::Jobs => "jobs",
+            Self::Streams => "streams",
             Self::DeadLetters => "dead letters",
             Self::Targets => "targets",
         }

@@ -16,6 +16,7 @@ mod pooler;
 mod redis;
 mod registry;
 mod server;
+mod streams;
 mod targets;
 mod text;
 
@@ -45,45 +46,69 @@ pub async fn examine(settings: &Settings) -> Findings {
         redis::look(&settings.redis.url),
         registry::look(settings),
     );
-    let (mut findings, pace) = of_postgres;
+    let (mut findings, asked) = of_postgres;
     let (more, backlogs) = of_kafka;
+    let kafka_answers = more.iter().any(|finding| finding.check == Check::Kafka && finding.status != Status::Fault);
     findings.extend(more);
     findings.extend([of_redis, of_registry]);
     if let Some(backlogs) = backlogs {
-        findings.push(lanes::verdict(&backlogs, pace));
+        findings.push(lanes::verdict(&backlogs, asked.pace));
     }
+    findings.push(match asked.streams {
+        None => unseen(Check::Streams, "fabric's tables"),
+        Some(_) if !kafka_answers => unseen(Check::Streams, "Kafka"),
+        Some(rows) => of_streams(settings, &rows).await,
+    });
     Findings::new(findings)
 }
 
-async fn look_at_postgres(settings: &Settings) -> (Vec<Finding>, Option<Pace>) {
+/// What Postgres knows and other checks need; `None` where it did not tell.
+#[derive(Default)]
+struct Asked {
+    pace: Option<Pace>,
+    streams: Option<Vec<streams::Row>>,
+}
+
+async fn of_streams(settings: &Settings, rows: &[streams::Row]) -> Finding {
+    match timeout(LIMIT, streams::look(settings, rows)).await {
+        Ok(Ok(logs)) => streams::verdict(rows, &logs, settings.ingest.record_bytes),
+        Ok(Err(words)) => Finding::told(Check::Streams, &words),
+        Err(_) => late(Check::Streams),
+    }
+}
+
+async fn look_at_postgres(settings: &Settings) -> (Vec<Finding>, Asked) {
     const DEPENDENT: [Check; 7] =
         [Check::Migrations, Check::Commits, Check::Clock, Check::Connections, Check::Disk, Check::Jobs, Check::Targets];
     let own = PostgresSettings { pool: CONNECTIONS, acquire_timeout: LIMIT, ..settings.postgres.clone() };
     let reached = within(&own, Check::Postgres, reach(&own)).await;
     if reached.status == Status::Fault {
-        return (with_unseen(vec![reached, unseen(Check::Pooler, "Postgres")], &DEPENDENT, "Postgres"), None);
+        return (
+            with_unseen(vec![reached, unseen(Check::Pooler, "Postgres")], &DEPENDENT, "Postgres"),
+            Asked::default(),
+        );
     }
     // Alone: the other checks would keep a pooler's server processes busy, and fail behind it one by one.
     let pooler = within(&own, Check::Pooler, pooler(&own)).await;
     if pooler.status == Status::Fault {
-        return (with_unseen(vec![reached, pooler], &DEPENDENT, "a session of Postgres"), None);
+        return (with_unseen(vec![reached, pooler], &DEPENDENT, "a session of Postgres"), Asked::default());
     }
     let pool = match postgres::pool(&own, NAME) {
         Ok(pool) => pool,
         Err(error) => {
             let told = Finding::told(Check::Postgres, &postgres::describe(&error, &own));
-            return (with_unseen(vec![told, pooler], &DEPENDENT, "Postgres"), None);
+            return (with_unseen(vec![told, pooler], &DEPENDENT, "Postgres"), Asked::default());
         }
     };
-    let (mut findings, pace) = ask_postgres(settings, &own, &pool).await;
+    let (mut findings, asked) = ask_postgres(settings, &own, &pool).await;
     findings.extend([reached, pooler]);
     // A server that does not answer must not keep the process.
     timeout(Duration::from_secs(1), pool.close()).await.ok();
-    (findings, pace)
+    (findings, asked)
 }
 
-async fn ask_postgres(settings: &Settings, own: &PostgresSettings, pool: &PgPool) -> (Vec<Finding>, Option<Pace>) {
-    let (migrations, commits, clock, connections, disk, jobs, targets, pace) = tokio::join!(
+async fn ask_postgres(settings: &Settings, own: &PostgresSettings, pool: &PgPool) -> (Vec<Finding>, Asked) {
+    let (migrations, commits, clock, connections, disk, jobs, targets, pace, streams) = tokio::join!(
         within(own, Check::Migrations, server::migrations(pool)),
         within(own, Check::Commits, commits(own)),
         within(own, Check::Clock, clock::look(pool)),
@@ -92,9 +117,11 @@ async fn ask_postgres(settings: &Settings, own: &PostgresSettings, pool: &PgPool
         within(own, Check::Jobs, jobs::look(pool)),
         within(own, Check::Targets, targets::look(pool)),
         timeout(LIMIT, lanes::pace(pool)),
+        timeout(LIMIT, streams::rows(pool)),
     );
     let findings = vec![migrations, commits, clock, connections, disk, jobs, targets];
-    (findings, pace.ok().and_then(Result::ok))
+    let asked = Asked { pace: pace.ok().and_then(Result::ok), streams: streams.ok().and_then(Result::ok) };
+    (findings, asked)
 }
 
 async fn look_at_kafka(settings: &KafkaSettings) -> (Vec<Finding>, Option<Vec<Backlog>>) {

@@ -19,6 +19,7 @@ mod consumer;
 mod custody;
 mod gathering;
 mod known;
+mod lag;
 mod loaders;
 mod opening;
 mod partition;
@@ -57,6 +58,7 @@ pub(crate) use rest::lock_of;
 use consumer::Intake;
 use custody::Custody;
 use known::Streams;
+use lag::Lag;
 use loaders::Loaders;
 use opening::Opener;
 use partition::Closed;
@@ -131,6 +133,7 @@ async fn consume(
     let runtime = tokio::runtime::Handle::current();
     let custody = Custody::new(pool.clone(), runtime.clone())?;
     let opener = Opener::new(pool.clone(), settings.clone(), custody)?;
+    let lag = tokio::spawn(Lag::new(pool.clone(), Arc::clone(&opener)).watch());
     let works = Arc::new(Works { judges, loaders, plans, schemas, opener: Arc::clone(&opener), tally, pool });
     let watching = tokio::spawn(Arc::clone(&opener).watch());
     let (deliver, delivered) = mpsc::unbounded_channel();
@@ -145,6 +148,7 @@ async fn consume(
     let joined = tokio::task::spawn_blocking(move || thread.join()).await;
     watching.abort();
     noting.abort();
+    lag.abort();
     match joined {
         Ok(Ok(())) => outcome,
         _ => Err(ValidateError::Broken("the polling thread of streams panicked".into())),

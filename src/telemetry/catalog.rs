@@ -6,6 +6,7 @@ use super::statement::Statement;
 const FEED: Label = Label { name: "feed", values: Values::Named("name of the feed") };
 const RULE: Label = Label { name: "rule", values: Values::Named("the rule, as reports name it") };
 const TOPIC: Label = Label { name: "topic", values: Values::Named("the lane's topic") };
+const RECORD_TOPIC: Label = Label { name: "topic", values: Values::Named("the record topic") };
 const PARTITION: Label = Label { name: "partition", values: Values::Named("number of the partition") };
 const LANE: Label = Label { name: "lane", values: Values::Of(&["normal", "high"]) };
 const POOL: Label = Label { name: "pool", values: Values::Of(&["service", "loaders"]) };
@@ -93,6 +94,10 @@ catalog! {
     PARTITIONS: Gauge "fabric_partitions"
         [Label { name: "standing", values: Values::Of(&["proving", "open", "refused"]) }]
         "Partitions that this member holds: proving and refused ones are not taken from";
+
+    STREAM_LAG: Gauge "fabric_stream_lag_messages"
+        [RECORD_TOPIC, PARTITION, Label { name: "standing", values: Values::Of(&["waiting", "paused", "parked", "gap"]) }]
+        "Messages of a record topic's partition that this member holds and that are not in Postgres, by what they wait for";
 
     POOL_CONNECTIONS: Gauge "fabric_pool_connections" [POOL]
         "Connections to Postgres that are open";

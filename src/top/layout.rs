@@ -5,6 +5,7 @@ use std::time::Duration;
 use super::view::{Job, Member, Partition, View};
 use crate::processes::Role;
 use crate::report::{Align, figures, table};
+use crate::streams::StreamSummary;
 
 /// How a line is to look.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -28,13 +29,16 @@ struct Section {
 
 /// At most `height` lines of at most `width` characters; a section that does not fit says how much is left out.
 pub fn lines(view: &View, width: usize, height: usize) -> Vec<Line> {
-    let sections = [jobs(view, width), lanes(view), processes(view), rejects(view)];
+    let mut sections = vec![jobs(view, width), lanes(view), processes(view), rejects(view)];
+    if !view.streams.is_empty() {
+        sections.insert(1, streams(view));
+    }
     let trouble = view.trouble.iter().flat_map(|words| words.lines()).map(|line| (Tone::Bad, line.trim().to_owned()));
     let mut lines: Vec<Line> = vec![(Tone::Title, head(view))];
     lines.extend(trouble);
     // A blank line and a title each.
     let room = height.saturating_sub(lines.len() + 2 * sections.len());
-    let rooms = share(&sections.each_ref().map(|section| section.lines.len()), room);
+    let rooms = share(&sections.iter().map(|section| section.lines.len()).collect::<Vec<_>>(), room);
     for (section, room) in sections.into_iter().zip(rooms) {
         lines.push((Tone::Plain, String::new()));
         lines.push((Tone::Title, section.title));
@@ -127,6 +131,32 @@ fn bar(done: f64, width: usize) -> String {
     // Full only when it is done.
     let filled = ((done * width as f64) as usize).min(width);
     format!("{}{}", "█".repeat(filled), "░".repeat(width - filled))
+}
+
+fn streams(view: &View) -> Section {
+    let heads = [
+        ("stream", Align::Left),
+        ("state", Align::Left),
+        ("waiting", Align::Right),
+        ("loaded", Align::Right),
+        ("rejected", Align::Right),
+        ("why", Align::Left),
+    ];
+    let row = |stream: &StreamSummary| {
+        vec![
+            format!("{} v{}", stream.feed, stream.feed_version),
+            stream.state.clone(),
+            stream.waiting.map_or("?".to_owned(), |waiting| figures::count(waiting.unsigned_abs())),
+            figures::count(stream.loaded.unsigned_abs()),
+            figures::count(stream.rejected.unsigned_abs()),
+            stream.reason.clone().unwrap_or_default(),
+        ]
+    };
+    let mut lines = tabled(&heads, &view.streams.iter().map(row).collect::<Vec<_>>(), "none");
+    for (line, stream) in lines.iter_mut().skip(1).zip(&view.streams) {
+        line.0 = if stream.state == "running" { Tone::Plain } else { Tone::Bad };
+    }
+    Section { title: "streams".to_owned(), lines }
 }
 
 /// Those on which most waits come first; those on which nothing waits are one line per holder.

@@ -10,11 +10,14 @@ use crate::kafka::{self, Onlooker, Standing};
 use crate::processes::{self, Process};
 use crate::settings::Settings;
 use crate::steward::SEAT;
+use crate::streams::{self, StreamSummary};
 
 /// Of each question to Kafka, of which there are about fifteen; the first that is not answered is the last.
 const ANSWER_LIMIT: Duration = Duration::from_secs(1);
 /// Sums over ledgers are asked for less often than the rest.
 const REJECTS_EVERY: Duration = Duration::from_secs(5);
+/// So are streams, for which each partition of each topic is asked.
+const STREAMS_EVERY: Duration = Duration::from_secs(2);
 
 #[derive(Debug, Clone, Default)]
 pub struct Reading {
@@ -26,6 +29,7 @@ pub struct Reading {
     /// `HOST/PID` of the leading steward.
     pub leader: Option<String>,
     pub partitions: Vec<(Lane, Standing)>,
+    pub streams: Vec<StreamSummary>,
     /// Kafka's silence, in words.
     pub trouble: Option<String>,
 }
@@ -66,11 +70,14 @@ pub struct Reader {
     onlooker: Option<Arc<Onlooker>>,
     rejects: Vec<RuleRow>,
     rejects_read: Option<Instant>,
+    streams: Vec<StreamSummary>,
+    streams_read: Option<Instant>,
 }
 
 impl Reader {
     pub fn new(settings: Settings, pool: PgPool) -> Self {
-        Self { settings, pool, onlooker: None, rejects: vec![], rejects_read: None }
+        let (rejects, streams) = (vec![], vec![]);
+        Self { settings, pool, onlooker: None, rejects, rejects_read: None, streams, streams_read: None }
     }
 
     pub fn settings(&self) -> &Settings {
@@ -93,6 +100,11 @@ impl Reader {
             self.rejects_read = Some(Instant::now());
         }
         reading.rejects.clone_from(&self.rejects);
+        if self.streams_read.is_none_or(|read| read.elapsed() > STREAMS_EVERY) {
+            self.streams = streams::list(&self.pool, &self.settings.kafka).await?;
+            self.streams_read = Some(Instant::now());
+        }
+        reading.streams.clone_from(&self.streams);
         match of_kafka {
             Ok(partitions) => reading.partitions = partitions,
             Err(words) => reading.trouble = Some(words),

@@ -11,6 +11,7 @@ use super::{View, text};
 use crate::chunk::Lane;
 use crate::kafka::Standing;
 use crate::processes::{Doing, Process, Role};
+use crate::streams::{StreamSummary, WindowSummary};
 
 fn cards(job_id: i64) -> JobRow {
     JobRow {
@@ -80,7 +81,23 @@ fn night() -> Reading {
             standing(3, None, 40),
             (Lane::High, Standing { partition: 0, low: 0, high: 0, committed: None }),
         ],
+        streams: vec![],
         trouble: None,
+    }
+}
+
+fn stream(state: &str, reason: Option<&str>) -> StreamSummary {
+    StreamSummary {
+        feed: "payments".into(),
+        feed_version: 2,
+        topic: "p".into(),
+        state: state.into(),
+        reason: reason.map(str::to_owned),
+        loaded: 1_200_000,
+        rejected: 31,
+        waiting: Some(4_711),
+        window: WindowSummary { began: jiff::Timestamp::UNIX_EPOCH, records: 900, rejected: 31 },
+        partitions: vec![],
     }
 }
 
@@ -113,6 +130,18 @@ fn a_large_terminal_leaves_nothing_out() {
 #[test]
 fn nothing_going_on_says_what_would_start_something() {
     insta::assert_snapshot!(text(&View::of(None, &Reading::default())));
+}
+
+#[test]
+fn streams_are_shown_where_there_are_some() {
+    let paused = stream("paused", Some("paused by fabric: 31 rejects among 900 records"));
+    let reading = Reading { streams: vec![paused, stream("running", None)], ..Reading::default() };
+    let shown = text(&View::of(None, &reading));
+    assert!(
+        shown.contains("payments v2  paused     4,711  1,200,000        31  paused by fabric: 31 rejects"),
+        "{shown}"
+    );
+    assert!(!text(&View::of(None, &night())).contains("streams"));
 }
 
 #[test]

@@ -6,6 +6,7 @@ use serde::Serialize;
 
 use super::reading::{JobRow, Reading};
 use crate::processes::Process;
+use crate::streams::StreamSummary;
 
 /// Everything on one screen.
 #[derive(Debug, Clone, PartialEq, Serialize)]
@@ -15,6 +16,7 @@ pub struct View {
     pub at: f64,
     pub jobs: Vec<Job>,
     pub partitions: Vec<Partition>,
+    pub streams: Vec<StreamSummary>,
     pub processes: Vec<Member>,
     pub rejects: Vec<Rule>,
     /// What could not be asked, in words.
@@ -103,6 +105,7 @@ impl View {
             at: now.at,
             jobs: now.jobs.iter().map(|row| job(before, now.at, row)).collect(),
             partitions: partitions.collect(),
+            streams: now.streams.clone(),
             processes: now.processes.iter().map(member).collect(),
             rejects: now.rejects.iter().map(rule).collect(),
             trouble: now.trouble.clone(),

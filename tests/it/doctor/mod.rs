@@ -7,6 +7,7 @@ use serde_json::Value;
 
 use crate::database::Database;
 use crate::installation::{Installation, admin};
+use crate::streams::bench::Bench;
 
 /// One finding of `fabric doctor --json`, which must end with `code`.
 fn finding(installation: &Installation, code: i32, check: &str) -> Value {
@@ -31,7 +32,7 @@ async fn a_sound_installation_has_no_fault_and_every_check_is_told() {
     for check in ["postgres", "kafka", "migrations", "topics", "commits", "pooler", "clock", "retention", "targets"] {
         assert_eq!(statuses(check), Some("ok"), "{check}: {told}");
     }
-    for check in ["redis", "registry", "connections", "disk", "jobs", "deadLetters"] {
+    for check in ["redis", "registry", "connections", "disk", "jobs", "streams", "deadLetters"] {
         assert!(statuses(check).is_some(), "{check}: {told}");
     }
 }
@@ -134,4 +135,22 @@ async fn a_parked_job_and_chunks_that_wait_are_told_and_are_no_fault() {
     says(&finding(&installation, 0, "retention"), "ok", "1 wait", "");
     installation.database.run("update fabric.jobs set state = 'parked', reason = 'its target is gone'").await;
     says(&finding(&installation, 0, "jobs"), "warn", "card-transactions  parked: its target is gone", "jobs resume");
+}
+
+#[tokio::test]
+async fn a_record_topic_that_is_not_as_its_stream_needs_it_is_told() {
+    let mut bench = Bench::without_topic().await;
+    let streams = |bench: &Bench, code| finding(&bench.installation, code, "streams");
+    says(&streams(&bench, 0), "warn", "is not there, the stream waits for it", "make topic ");
+    bench.make_topic(1).await;
+    let validator = bench.installation.validator();
+    bench.produce(0, 20).await;
+    bench.account().await;
+    says(&streams(&bench, 0), "ok", "1 stream", "");
+    validator.terminate();
+    bench.produce(20, 20).await;
+    bench.delete_before(30).await;
+    says(&streams(&bench, 1), "fault", "stands at offset 20, and its log holds 30 to 40", "accept-gap payments");
+    bench.installation.succeed(&["streams", "pause", "payments", "--reason", "rebuilt"]);
+    says(&streams(&bench, 1), "fault", "payments: is paused: rebuilt", "");
 }

@@ -1,11 +1,32 @@
 //! What people ask of streams and do to them.
 
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use super::bench::Bench;
 use crate::installation::told;
+use crate::visible::asked::{Page, address};
 
 const SUM: &str = "select coalesce(sum(loaded + rejected), 0)::bigint from fabric.stream_positions";
+
+/// Waits until messages of the stream wait for that alone; answers how many.
+async fn lag(bench: &Bench, address: &str, standing: &str) -> f64 {
+    let deadline = Instant::now() + Duration::from_secs(20);
+    loop {
+        let page = Page::of(address).text;
+        let ours = page.lines().filter(|line| {
+            line.starts_with("fabric_stream_lag_messages") && line.contains(&format!("\"{}\"", bench.topic))
+        });
+        let figure = |line: &str| line.rsplit_once(' ').unwrap().1.parse::<f64>().unwrap();
+        let (here, elsewhere): (Vec<&str>, Vec<&str>) =
+            ours.partition(|line| line.contains(&format!("standing=\"{standing}\"")));
+        let sum: f64 = here.into_iter().map(figure).sum();
+        if sum > 0.0 && elsewhere.into_iter().all(|line| figure(line) == 0.0) {
+            return sum;
+        }
+        assert!(Instant::now() < deadline, "{page}");
+        tokio::time::sleep(Duration::from_millis(100)).await;
+    }
+}
 
 #[tokio::test]
 async fn a_paused_stream_loads_nothing_until_it_is_resumed_and_both_are_on_record() {
@@ -21,6 +42,7 @@ async fn a_paused_stream_loads_nothing_until_it_is_resumed_and_both_are_on_recor
     let shown = bench.installation.json(0, &["streams", "show", "payments", "--json"]);
     assert_eq!((&shown["state"], &shown["reason"]), (&"paused".into(), &"table is rebuilt".into()));
     assert_eq!(shown["waiting"], 500);
+    assert_eq!(lag(&bench, &address(&validator).await, "paused").await, 500.0);
     bench.installation.succeed(&["streams", "resume", "payments"]);
     bench.account().await;
     let audited = bench.installation.json(0, &["audit", "--kind", "stream", "--json"]);
@@ -81,12 +103,13 @@ async fn a_target_at_fault_parks_its_stream_alone_and_it_goes_on_by_itself() {
     let definition = bench.definition("other").replace(&bench.topic, &other).replace("feed: payments", "feed: others");
     let file = bench.installation.write("others.yaml", definition);
     bench.installation.succeed(&["feeds", "apply", &file]);
-    let _validator = bench.installation.validator();
+    let validator = bench.installation.validator();
     bench.produce(0, 300).await;
     bench.account().await;
     bench.installation.database.run("alter table payments rename to gone").await;
     bench.produce(300, 300).await;
     bench.installation.until(1, "select count(*) from fabric.stream_positions where state = 'parked'").await;
+    assert!(lag(&bench, &address(&validator).await, "parked").await > 0.0);
     let shown = bench.installation.json(0, &["streams", "show", "payments", "--json"]);
     assert_eq!(shown["state"], "parked", "{shown}");
     assert!(shown["reason"].as_str().unwrap().contains("put it back as the feed has it"), "{shown}");

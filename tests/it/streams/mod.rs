@@ -2,7 +2,7 @@
 
 mod asked;
 mod bad_input;
-mod bench;
+pub mod bench;
 mod killers;
 mod loaded;
 mod moved;

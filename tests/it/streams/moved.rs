@@ -1,7 +1,7 @@
 //! What happens to a topic and to its group while a stream is loaded from it.
 
 use std::process::Command;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use rdkafka::consumer::{BaseConsumer, CommitMode, Consumer as _};
 use rdkafka::{ClientConfig, Offset, TopicPartitionList};
@@ -136,6 +136,10 @@ async fn a_topic_made_anew_under_a_running_stream_is_noticed() {
     bench.produce(0, 100).await;
     bench.account().await;
     bench.delete_topic().await;
+    let deadline = Instant::now() + Duration::from_secs(30);
+    while !bench.installation.succeed(&["streams", "list"]).contains("is not there: it waits for it") {
+        assert!(Instant::now() < deadline, "{}", bench.installation.succeed(&["streams", "list"]));
+    }
     bench.make_topic_again(1).await;
     bench.installation.until(1, GAPS).await;
     bench.installation.succeed(&["streams", "accept-gap", "payments"]);
