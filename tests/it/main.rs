@@ -4,6 +4,7 @@ mod accounting;
 mod bad_input;
 mod cli;
 mod config;
+mod contracts;
 mod database;
 mod doctor;
 mod faults;
