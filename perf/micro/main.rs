@@ -4,6 +4,7 @@
 #[cfg(feature = "server")]
 mod caches;
 mod input;
+mod messages;
 mod parts;
 mod references;
 

@@ -10,7 +10,7 @@ use fabric::record::{Columns, Reader};
 use fabric::rules::{Plan, Scratch, Sets, Value};
 
 use crate::input::{Input, Shape};
-use crate::references;
+use crate::{messages, references};
 
 pub struct Case {
     pub name: &'static str,
@@ -25,7 +25,7 @@ pub const fn case(name: &'static str, shape: Shape, bad_ppm: u32, prepare: fn(In
 }
 
 /// What each name means stands in perf/results/micro.md.
-pub const CASES: [Case; 17] = [
+pub const CASES: [Case; 19] = [
     case("cut", Shape::Bars, 0, cut),
     case("cut-quoted", Shape::Quoted, 0, cut),
     case("avro-out", Shape::Bars, 0, avro_out),
@@ -39,6 +39,8 @@ pub const CASES: [Case; 17] = [
     case("whole", Shape::Bars, 0, whole),
     case("whole-0.1%", Shape::Bars, 1_000, whole),
     case("whole-5%", Shape::Bars, 50_000, whole),
+    case("messages-json", Shape::Bars, 0, messages::json),
+    case("messages-avro", Shape::Bars, 0, messages::avro),
     case("reference-hit", Shape::Bars, 0, references::hit),
     case("reference-miss", Shape::Bars, 0, references::miss),
     case("reference-build", Shape::Bars, 0, references::build),
@@ -67,7 +69,7 @@ fn each_chunk(input: &Input, mut take: impl FnMut(Chunk)) {
     let Ok(_) = cutter.finish(&mut take);
 }
 
-fn chunks(input: &Input) -> Vec<Chunk> {
+pub fn chunks(input: &Input) -> Vec<Chunk> {
     let mut chunks = Vec::new();
     each_chunk(input, |chunk| chunks.push(chunk));
     chunks
@@ -134,11 +136,11 @@ fn judge(input: Input) -> Box<dyn FnMut()> {
     })
 }
 
-fn plan(input: &Input) -> Plan {
+pub fn plan(input: &Input) -> Plan {
     Plan::compile(&input.feed, &Sets::new()).expect("the feed looks no set up")
 }
 
-fn columns(input: &Input) -> Columns {
+pub fn columns(input: &Input) -> Columns {
     Columns::bind(&input.feed, b"").expect("the feed has no header")
 }
 

@@ -5,7 +5,7 @@ use sqlx::{Connection as _, PgConnection, PgPool};
 use super::change::{Action, Kind, audit, set_active};
 use super::error::ConfigError;
 use super::versions::{self, NewVersion, Pointer};
-use super::{activation, references, templates};
+use super::{activation, references, schemas, templates};
 use crate::feed::{self, Approval, FeedName, Resolved};
 use crate::load::{self, TargetChange};
 use crate::settings::LoadSettings;
@@ -132,7 +132,11 @@ pub(super) async fn apply_resolved(
     }
     let version = match known {
         Some(version) => version,
-        None => versions::store(transaction, Kind::Feed, &new).await?,
+        None => {
+            let version = versions::store(transaction, Kind::Feed, &new).await?;
+            schemas::add_of_feed(transaction, &resolved.feed, version).await?;
+            version
+        }
     };
     let waits_for = match edit.stage {
         _ if active == Some(version) => None,

@@ -2,12 +2,15 @@
 
 use super::change::Kind;
 use super::references::ReferenceError;
+use super::schemas::SchemaError;
 use crate::feed::Faults;
 
 #[derive(Debug, thiserror::Error)]
 pub enum ConfigError {
     #[error(transparent)]
     Faults(#[from] Faults),
+    #[error(transparent)]
+    Schema(#[from] SchemaError),
     #[error(transparent)]
     Target(#[from] crate::load::TargetError),
     #[error("there is no feed {name}; {hint}")]
@@ -98,6 +101,7 @@ impl ConfigError {
                 ReferenceError::Postgres(error) => Some(error),
                 _ => None,
             },
+            Self::Schema(SchemaError::Postgres(error)) => Some(error),
             _ => None,
         }
     }
@@ -118,6 +122,7 @@ impl ConfigError {
             | Self::TopicTaken(_)
             | Self::Propagation { .. }
             | Self::LooksUp { .. } => true,
+            Self::Schema(error) => error.is_usage(),
             Self::Target(_) | Self::Postgres(_) | Self::Read(_) | Self::Reference(_) | Self::Compiler(_) => false,
         }
     }

@@ -6,6 +6,7 @@
 //! | `apply` `templates` `references` | an edit | an immutable version in Postgres |
 //! | `activation` `versions` | a version that is to be active | checks, and who may |
 //! | `change` | one that may be | pointer, revision, outbox row and audit row, in one transaction |
+//! | `schemas` | Avro schemas, taught or of a feed's fields | rows that messages name by fingerprint |
 //! | `event` | an outbox row | a message of the config topic, and back |
 //! | `current` | — | what is active, as Postgres says |
 //! | `follow` | the topic | `known`: what this process knows to be active |
@@ -29,6 +30,7 @@ mod live;
 mod log;
 mod pinned;
 pub mod references;
+mod schemas;
 mod templates;
 mod versions;
 
@@ -46,6 +48,7 @@ pub use known::{Holding, Known, Way};
 pub use live::{Live, LiveError, Prepares};
 pub use log::{AuditEntry, AuditQuery, audit_log};
 pub use pinned::{PinnedFeed, ReferencePins};
+pub use schemas::{SchemaError, StoredSchema, Taught, list_schemas, stored_schema, teach_schema};
 pub use templates::{
     Outcome, Propagate, TemplateEdited, TemplateSummary, Touched, active_templates, edit_template, list_templates,
     template,

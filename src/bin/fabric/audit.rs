@@ -10,15 +10,15 @@ use crate::exit::{Exit, Refused};
 use crate::globals::{Globals, print, print_json};
 use crate::server;
 
-/// Show who changed what, when and why, newest first: feeds, templates, reference sets, streams, jobs that were cancelled or
-/// resumed
+/// Show who changed what, when and why, newest first: feeds, templates, reference sets, schemas, streams, jobs that were
+/// cancelled or resumed
 #[derive(Debug, clap::Args)]
 #[command(after_help = "Example:\n  fabric audit card-transactions --since 7d")]
 pub struct Args {
-    /// Only this feed, template, reference set or stream, or the job of this number
+    /// Only this feed, template, reference set, schema or stream, or the job of this number
     name: Option<String>,
     /// Only things of this kind
-    #[arg(long, value_parser = ["feed", "template", "reference", "job", "stream"])]
+    #[arg(long, value_parser = ["feed", "template", "reference", "schema", "job", "stream"])]
     kind: Option<String>,
     /// Only what this person did
     #[arg(long, value_name = "WHO")]

@@ -6,8 +6,8 @@ use crate::exit::Exit;
 use crate::globals::Globals;
 #[cfg(feature = "server")]
 use crate::{
-    audit, config, doctor, ingest, jobs, migrate, references, rejects, steward, streams, templates, top, topics,
-    validate,
+    audit, config, doctor, ingest, jobs, migrate, references, rejects, schemas, steward, streams, templates, top,
+    topics, validate,
 };
 use crate::{check, completions, feeds, generate, settings};
 
@@ -34,6 +34,8 @@ enum Command {
     Templates(templates::Args),
     #[cfg(feature = "server")]
     References(references::Args),
+    #[cfg(feature = "server")]
+    Schemas(schemas::Args),
     #[cfg(feature = "server")]
     Audit(audit::Args),
     #[cfg(feature = "server")]
@@ -73,6 +75,8 @@ impl Cli {
             Command::Templates(args) => templates::run(globals, args),
             #[cfg(feature = "server")]
             Command::References(args) => references::run(globals, args),
+            #[cfg(feature = "server")]
+            Command::Schemas(args) => schemas::run(globals, args),
             #[cfg(feature = "server")]
             Command::Audit(args) => audit::run(globals, args),
             #[cfg(feature = "server")]

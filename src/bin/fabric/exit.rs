@@ -78,12 +78,13 @@ fn is_usage(cause: &(dyn std::error::Error + 'static)) -> bool {
 /// A feed, a reference set or a job that is not there, or a job that is not in a state for it.
 #[cfg(feature = "server")]
 fn asks_for_what_is_not(cause: &(dyn std::error::Error + 'static)) -> bool {
-    use fabric::config::{ConfigError, references::ReferenceError};
+    use fabric::config::{ConfigError, SchemaError, references::ReferenceError};
     use fabric::jobs::ChangeError;
     let of_config = cause.downcast_ref().is_some_and(ConfigError::is_usage);
+    let of_schema = cause.downcast_ref().is_some_and(SchemaError::is_usage);
     let of_set = cause.downcast_ref().is_some_and(ReferenceError::is_usage);
     let of_job = |error: &ChangeError| matches!(error, ChangeError::NoJob(_) | ChangeError::NotAllowed { .. });
-    of_config || of_set || cause.downcast_ref().is_some_and(of_job)
+    of_config || of_schema || of_set || cause.downcast_ref().is_some_and(of_job)
 }
 
 #[cfg(not(feature = "server"))]

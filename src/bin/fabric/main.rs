@@ -34,6 +34,8 @@ mod rejects;
 #[cfg(feature = "server")]
 mod role;
 #[cfg(feature = "server")]
+mod schemas;
+#[cfg(feature = "server")]
 mod server;
 #[cfg(feature = "server")]
 mod steward;

@@ -1,100 +1,139 @@
 //! Turns a feed into the Avro schema of its records: what a writer may take as it is, and what others are resolved against.
 
-use serde_json::{Map, Value, json};
+use serde::Serialize;
+use serde_json::Value as Json;
 
 use super::schema_ref::{SchemaRef, fingerprint};
-use crate::feed::{Feed, Field, FieldType, is_avro_name};
+use crate::feed::{Feed, FieldType, is_avro_name};
 use crate::record::Members;
 
-/// Feeds' names are one space of their own.
+/// Feeds' names are a space of their own.
 const NAMESPACE: &str = "fabric.feeds";
 
 /// Why a feed's records have no Avro schema: ways that a JSON value has and an Avro record cannot have.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum NoSchema {
     #[error(
-        "field {field}: /{way} leads through a name that Avro does not have: letters of ASCII, digits and `_`, no digit first"
+        "field {field}: /{way} leads through a name that Avro does not have; its names are letters of ASCII, digits and \
+         `_`, no digit first"
     )]
     Name { field: String, way: String },
     #[error(
-        "field {field}: /{way} is the place of another field, too, or above or below one: an Avro value is of one type"
+        "field {field}: /{way} is the place of another field, too, or above or below one; a value of Avro has one type"
     )]
     Crossing { field: String, way: String },
 }
 
+#[derive(Serialize)]
+struct Record {
+    #[serde(rename = "type")]
+    record: &'static str,
+    name: String,
+    namespace: String,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    doc: Option<String>,
+    fields: Vec<Member>,
+}
+
+#[derive(Serialize)]
+struct Member {
+    name: String,
+    #[serde(rename = "type")]
+    kind: Kind,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    default: Option<Json>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    doc: Option<String>,
+}
+
+#[derive(Serialize)]
+#[serde(untagged)]
+enum Kind {
+    Word(&'static str),
+    Logical {
+        #[serde(rename = "type")]
+        of: &'static str,
+        #[serde(rename = "logicalType")]
+        logical: &'static str,
+    },
+    Decimal {
+        #[serde(rename = "type")]
+        of: &'static str,
+        #[serde(rename = "logicalType")]
+        logical: &'static str,
+        precision: u8,
+        scale: u8,
+    },
+    Record(Record),
+    OrNull(&'static str, Box<Self>),
+}
+
 /// The schema, as JSON: a record of the feed's name with `_` for `-`, nested ones where pointers lead.
-pub fn schema_of(feed: &Feed) -> Result<Value, NoSchema> {
-    let name = feed.name.as_str().replace('-', "_");
-    let mut schema = record(feed, &Members::of(feed), NAMESPACE, &name)?;
-    if let Some(description) = &feed.description {
-        schema["doc"] = json!(description);
-    }
-    Ok(schema)
+pub fn schema_of(feed: &Feed) -> Result<String, NoSchema> {
+    let mut schema = record(feed, &Members::of(feed), NAMESPACE.to_owned(), &own_name(feed))?;
+    schema.doc.clone_from(&feed.description);
+    Ok(serde_json::to_string_pretty(&schema).expect("a schema is JSON"))
+}
+
+fn own_name(feed: &Feed) -> String {
+    feed.name.as_str().replace('-', "_")
 }
 
 /// How people name the schema of a feed.
 pub(super) fn name_of(feed: &Feed) -> String {
-    let name = format!("{NAMESPACE}.{}", feed.name.as_str().replace('-', "_"));
-    let parsed = schema_of(feed).ok().and_then(|schema| apache_avro::Schema::parse(&schema).ok());
+    let name = format!("{NAMESPACE}.{}", own_name(feed));
+    let parsed = schema_of(feed).ok().and_then(|schema| apache_avro::Schema::parse_str(&schema).ok());
     match parsed {
         Some(schema) => format!("{name} ({})", SchemaRef::Fingerprint(fingerprint(&schema))),
         None => name,
     }
 }
 
-fn record(feed: &Feed, members: &Members, namespace: &str, name: &str) -> Result<Value, NoSchema> {
+fn record(feed: &Feed, members: &Members, namespace: String, name: &str) -> Result<Record, NoSchema> {
     let within = format!("{namespace}.{name}");
-    let fields: Result<Vec<Value>, NoSchema> =
-        members.children.iter().map(|(name, child)| member(feed, child, &within, name)).collect();
-    Ok(json!({ "type": "record", "name": name, "namespace": namespace, "fields": fields? }))
+    let fields = members.children.iter().map(|(name, child)| member(feed, child, &within, name));
+    Ok(Record {
+        record: "record",
+        name: name.to_owned(),
+        fields: fields.collect::<Result<_, _>>()?,
+        namespace,
+        doc: None,
+    })
 }
 
-fn member(feed: &Feed, members: &Members, within: &str, name: &str) -> Result<Value, NoSchema> {
+fn member(feed: &Feed, members: &Members, within: &str, name: &str) -> Result<Member, NoSchema> {
     let all = members.all_fields();
-    let of = |field: usize| (feed.fields[field].name.clone(), feed.fields[field].way().join("/"));
+    let of = |place: usize| {
+        let field = &feed.fields[all[place]];
+        (field.name.clone(), field.way().join("/"))
+    };
     if !is_avro_name(name) {
-        let (field, way) = of(all[0]);
+        let (field, way) = of(0);
         return Err(NoSchema::Name { field, way });
     }
-    let (kind, doc) = match (members.fields.as_slice(), members.children.is_empty()) {
-        ([], _) => (record(feed, members, within, name)?, None),
-        ([field], true) => (kind(&feed.fields[*field].kind), doc(&feed.fields[*field])),
-        ([_, second, ..], _) => {
-            let (field, way) = of(*second);
-            return Err(NoSchema::Crossing { field, way });
+    let (kind, doc) = match members.fields.as_slice() {
+        [] => (Kind::Record(record(feed, members, within.to_owned(), name)?), None),
+        [field] if members.children.is_empty() => {
+            (kind(&feed.fields[*field].kind), feed.fields[*field].description.clone())
         }
-        ([_], false) => {
-            let (field, way) = of(all[1]);
+        [..] => {
+            let (field, way) = of(1);
             return Err(NoSchema::Crossing { field, way });
         }
     };
-    let mut member = Map::new();
-    member.insert("name".to_owned(), json!(name));
-    if all.iter().all(|field| feed.fields[*field].is_optional()) {
-        member.insert("type".to_owned(), json!(["null", kind]));
-        member.insert("default".to_owned(), Value::Null);
-    } else {
-        member.insert("type".to_owned(), kind);
-    }
-    if let Some(doc) = doc {
-        member.insert("doc".to_owned(), json!(doc));
-    }
-    Ok(Value::Object(member))
+    let is_optional = all.iter().all(|field| feed.fields[*field].is_optional());
+    let (kind, default) =
+        if is_optional { (Kind::OrNull("null", Box::new(kind)), Some(Json::Null)) } else { (kind, None) };
+    Ok(Member { name: name.to_owned(), kind, default, doc })
 }
 
-fn kind(kind: &FieldType) -> Value {
-    match kind {
-        FieldType::String => json!("string"),
-        FieldType::Integer => json!("long"),
-        FieldType::Decimal { precision, scale } => {
-            json!({ "type": "bytes", "logicalType": "decimal", "precision": precision, "scale": scale })
-        }
-        FieldType::Boolean { .. } => json!("boolean"),
-        FieldType::Date { .. } => json!({ "type": "int", "logicalType": "date" }),
-        FieldType::Timestamp { .. } => json!({ "type": "long", "logicalType": "timestamp-micros" }),
+const fn kind(kind: &FieldType) -> Kind {
+    match *kind {
+        FieldType::String => Kind::Word("string"),
+        FieldType::Integer => Kind::Word("long"),
+        FieldType::Decimal { precision, scale } => Kind::Decimal { of: "bytes", logical: "decimal", precision, scale },
+        FieldType::Boolean { .. } => Kind::Word("boolean"),
+        FieldType::Date { .. } => Kind::Logical { of: "int", logical: "date" },
+        FieldType::Timestamp { .. } => Kind::Logical { of: "long", logical: "timestamp-micros" },
     }
-}
-
-fn doc(field: &Field) -> Option<String> {
-    field.description.clone()
 }

@@ -7,6 +7,7 @@
 //! | `compile` | the writer's schema and a feed | a [`Reading`], or why the one cannot be read as the other |
 //! | `read` | a datum and a [`Reading`] | cells |
 //! | `datum` | bytes | Avro's primitives, nothing allocated |
+//! | `meaning` | two schemas of one fingerprint | whether they are read alike |
 //! | `skip` | a schema | how to pass over what no field asks for |
 //!
 //! # What is read as what
@@ -27,6 +28,7 @@ mod cell;
 mod compile;
 mod datum;
 mod derived;
+mod meaning;
 mod read;
 mod schema_ref;
 mod skip;
@@ -41,6 +43,7 @@ pub use cell::{Cell, Texts};
 pub use compile::Unresolvable;
 pub use datum::Undecodable;
 pub use derived::{NoSchema, schema_of};
+pub use meaning::are_read_alike;
 pub use read::Reading;
 pub use schema_ref::{NoSchemaRef, SchemaRef, fingerprint, schema_ref};
 

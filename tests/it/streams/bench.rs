@@ -254,7 +254,7 @@ impl Drop for Bench {
     }
 }
 
-fn multiset<T: std::hash::Hash + Eq>(items: Vec<T>) -> HashMap<T, usize> {
+pub fn multiset<T: std::hash::Hash + Eq>(items: Vec<T>) -> HashMap<T, usize> {
     let mut set = HashMap::with_capacity(items.len());
     for item in items {
         *set.entry(item).or_default() += 1;
@@ -262,7 +262,7 @@ fn multiset<T: std::hash::Hash + Eq>(items: Vec<T>) -> HashMap<T, usize> {
     set
 }
 
-fn take<T: std::hash::Hash + Eq>(set: &mut HashMap<T, usize>, item: &T) -> bool {
+pub fn take<T: std::hash::Hash + Eq>(set: &mut HashMap<T, usize>, item: &T) -> bool {
     match set.get_mut(item) {
         Some(1) => set.remove(item).is_some(),
         Some(count) => {

@@ -2,6 +2,7 @@
 
 #[cfg(feature = "server")]
 mod apply;
+mod schema;
 #[cfg(feature = "server")]
 mod stored;
 
@@ -12,9 +13,9 @@ use fabric::config::{Change, Kind};
 #[cfg(feature = "server")]
 use crate::edits::{self, ActivateArgs, DiffArgs, HistoryArgs, RetireArgs, RollbackArgs, TargetArgs};
 use crate::exit::Exit;
-use crate::globals::{Globals, print_json};
+use crate::globals::Globals;
 
-/// Feed definitions: apply them, list them, show one, go back, retire one, print their JSON Schema
+/// Feed definitions: apply them, list them, show one, go back, retire one, print schemas
 #[derive(Debug, clap::Args)]
 #[command(after_help = "Example:\n  fabric feeds apply examples/card-transactions.yaml")]
 pub struct Args {
@@ -60,12 +61,9 @@ enum What {
     /// Retire a feed: it takes no new jobs, those that run go on
     #[command(after_help = "Example:\n  fabric feeds retire card-transactions --message \"replaced by card-events\"")]
     Retire(RetireArgs),
-    /// Print the JSON Schema of a feed definition, for editors
-    #[command(after_help = "Example:\n  fabric feeds schema > feed.schema.json")]
-    Schema,
+    Schema(schema::Args),
 }
 
-#[cfg_attr(not(feature = "server"), expect(unused_variables, reason = "the schema needs no settings"))]
 pub fn run(globals: &Globals, args: Args) -> anyhow::Result<Exit> {
     match args.what {
         #[cfg(feature = "server")]
@@ -84,10 +82,7 @@ pub fn run(globals: &Globals, args: Args) -> anyhow::Result<Exit> {
         What::Rollback { args, target } => edits::roll_back(globals, Kind::Feed, &args, change(&target)),
         #[cfg(feature = "server")]
         What::Retire(args) => edits::retire(globals, Kind::Feed, &args),
-        What::Schema => {
-            print_json(&fabric::feed::json_schema())?;
-            Ok(Exit::Done)
-        }
+        What::Schema(args) => schema::run(globals, args),
     }
 }
 

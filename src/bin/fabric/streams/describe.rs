@@ -45,7 +45,11 @@ pub fn run(globals: &Globals, args: Args) -> anyhow::Result<Exit> {
 fn value_of(feed: &Feed) -> String {
     match &feed.layout {
         Layout::Json => "one JSON object, UTF-8".to_owned(),
-        Layout::Avro(Framing::SingleObject) => "one Avro datum in single-object encoding".to_owned(),
+        Layout::Avro(Framing::SingleObject) => format!(
+            "one Avro datum in single-object encoding: of the schema that `fabric feeds schema {}` prints, or of one that \
+             `fabric schemas add` knows",
+            feed.name
+        ),
         Layout::Avro(Framing::Confluent) => "one Avro datum in the Confluent wire format".to_owned(),
         Layout::Delimited(layout) => {
             let quote = layout.quote.map_or("no quotes".to_owned(), |quote| format!("quoted by {}", char::from(quote)));

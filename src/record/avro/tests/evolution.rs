@@ -141,7 +141,7 @@ proptest! {
         let parsed = Schema::parse_str(&schema).unwrap();
         let value = Value::Record(fields.into_iter().map(|(name, typed)| (name, typed.value)).collect());
         let datum = written(&schema, value);
-        let reader = Schema::parse(&schema_of(&feed).unwrap()).unwrap();
+        let reader = Schema::parse_str(&schema_of(&feed).unwrap()).unwrap();
         let resolving = GenericDatumReader::builder(&parsed).reader_schema(&reader).build().unwrap();
         let Value::Record(expected) = resolving.read_value(&mut datum.as_slice()).unwrap() else {
             panic!("the reader's schema is a record");
