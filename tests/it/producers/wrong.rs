@@ -98,7 +98,8 @@ async fn a_token_opens_its_own_job_alone() {
     let _validator = installation.validator();
     let (mine, file) = opened(&installation).await;
     let (theirs, _) = opened(&installation).await;
-    let forged = Program { job: theirs.job, ..Program::of(&mine.opened, &file) };
+    let mut forged = Program::of(&mine.opened, &file);
+    forged.job = theirs.job;
     forged.publish_all().await;
     let letters = letters(&installation.kafka(), 5).await;
     assert!(letters.iter().all(|letter| letter.headers["fabric-reason"] == "unknown"));
