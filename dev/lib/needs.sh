@@ -1,7 +1,8 @@
 # shellcheck shell=bash
 # What must be installed: fetched where we may (as root, from Debian's packages), else named in one command.
 
-# need_tools GROUP…: build (the binary), stack (the servers), registry (the schema registry), lint (the scripts), metrics (their check).
+# need_tools GROUP…: build (the binary), stack (the servers), registry (the schema registry), lint (the scripts),
+# metrics (their check), examples (the programs under examples/producers).
 need_tools() {
   local group packages=()
   for group in "$@"; do "missing_for_$group"; done
@@ -37,6 +38,12 @@ missing_for_stack() {
 missing_for_registry() {
   want openjdk-17-jre-headless java_is_new_enough
   registry_jars_are_current || want maven command -v mvn
+}
+
+# The example programs: Java from its source, Python in a folder of its own.
+missing_for_examples() {
+  want openjdk-17-jdk-headless command -v javac
+  want python3-venv python3 -c 'import ensurepip, venv'
 }
 
 # promtool, which checks what stands on /metrics.

@@ -1,6 +1,7 @@
 //! Programs that publish by themselves: what the commands answer them, what becomes of wrong chunks, and the examples.
 
 mod closed;
+mod examples;
 mod leased;
 mod opened;
 mod program;

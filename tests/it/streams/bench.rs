@@ -106,13 +106,15 @@ impl Bench {
 
     /// Produces `count` records from number `first` on, each tenth of which is to be rejected.
     pub async fn produce(&mut self, first: usize, count: usize) {
-        let values = (first..first + count).map(|number| {
-            let bad = number % 10 == 3;
-            let amount = if bad { "-1.50" } else { "12.50" };
-            (format!(r#"{{"id":"P{number}","amount":{amount},"address":{{"city":"Zürich {}"}}}}"#, number % 7), !bad)
-        });
-        let values: Vec<_> = values.map(|(value, good)| (value.into_bytes(), good)).collect();
-        self.produce_values(values).await;
+        self.produce_values(values(first, count)).await;
+    }
+
+    /// As [`Self::produce`], for another program to produce: one record a line.
+    pub fn written(&mut self, first: usize, count: usize) -> Vec<u8> {
+        let values = values(first, count);
+        let lines = values.iter().flat_map(|(value, _)| [value, &b"\n"[..]].concat()).collect();
+        self.produced.extend(values);
+        lines
     }
 
     /// Records that are deleted before they are loaded.
@@ -224,6 +226,17 @@ impl Bench {
         assert!(rows.is_empty(), "{} rows that nobody produced, or twice", rows.len());
         assert!(rejects.is_empty(), "{} rejects that nobody produced, or twice", rejects.len());
     }
+}
+
+/// Records from number `first` on, and whether each is to be loaded.
+fn values(first: usize, count: usize) -> Vec<(Vec<u8>, bool)> {
+    let value = |number| {
+        let bad = number % 10 == 3;
+        let amount = if bad { "-1.50" } else { "12.50" };
+        let value = format!(r#"{{"id":"P{number}","amount":{amount},"address":{{"city":"Zürich {}"}}}}"#, number % 7);
+        (value.into_bytes(), !bad)
+    };
+    (first..first + count).map(value).collect()
 }
 
 fn producer() -> FutureProducer {
