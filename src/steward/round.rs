@@ -23,6 +23,8 @@ use crate::telemetry::{Statement, timed};
 
 /// Also between two sweeps of processes that are gone.
 const PARTITIONS_EVERY: Duration = Duration::from_secs(60);
+/// Rounds may follow on each other much faster while a job is about to end.
+const WINDOWS_EVERY: Duration = Duration::from_millis(500);
 
 /// How soon another round is due.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
@@ -54,6 +56,7 @@ pub(super) struct Rounds {
     lost: LostChunks,
     owed: OwedChunks,
     partitions_made: Option<Instant>,
+    windows_read: Option<Instant>,
     standing: Arc<Standing>,
     summaries: Summaries,
 }
@@ -66,6 +69,7 @@ impl Rounds {
             lost: LostChunks::new(&settings.kafka),
             owed: OwedChunks::new(settings),
             partitions_made: None,
+            windows_read: None,
             standing,
             summaries: Summaries::default(),
         }
@@ -87,14 +91,22 @@ impl Rounds {
             }
             self.look_after(connection, job, missing.contains(&job.job)).await?;
         }
+        if self.windows_read.is_none_or(|read| read.elapsed() > WINDOWS_EVERY) {
+            self.windows_read = Some(Instant::now());
+            self.look_after_windows(connection).await?;
+        }
+        self.owed.look(&live, &self.feeds).await;
+        self.summaries.make(&self.postgres);
+        Ok(live.iter().map(pace).max().unwrap_or(Pace::Idle))
+    }
+
+    async fn look_after_windows(&mut self, connection: &mut PgConnection) -> Result<(), sqlx::Error> {
         for window in windows::read(connection, None).await? {
             if let Some(feed) = self.feed(connection, &window.feed, window.version).await? {
                 windows::look_after(connection, &window, &feed).await?;
             }
         }
-        self.owed.look(&live, &self.feeds).await;
-        self.summaries.make(&self.postgres);
-        Ok(live.iter().map(pace).max().unwrap_or(Pace::Idle))
+        Ok(())
     }
 
     async fn look_after(
