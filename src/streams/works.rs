@@ -259,14 +259,14 @@ impl Works {
                 // What is parked waits here: it alone, for what comes after it must not overtake it.
                 Ok(Outcome::Parked { reason }) => {
                     warn!(%partition, reason, "a stream is parked: it goes on by itself once its target is mended");
-                    ASIDE
+                    aside(fate, waits)
                 }
                 Ok(outcome) => return Tried::Decided(outcome),
                 Err(Unloaded::Aside(aside)) => {
                     if aside.standing == Standing::Held {
                         Duration::ZERO
                     } else {
-                        ASIDE
+                        self::aside(fate, waits)
                     }
                 }
                 Err(Unloaded::ForNow(why)) => {
@@ -311,6 +311,14 @@ impl Works {
         if matches!(leave, Leave::Alone { .. }) {
             self.opener.custody.acquit(partition).await;
         }
+    }
+}
+
+/// How long what is set aside waits. What is tried alone keeps others from work for as long as it is tried.
+fn aside(fate: Fate<'_>, waits: &mut Waits) -> Duration {
+    match fate {
+        Fate::Try(_) => waits.next_wait().max(ASIDE),
+        Fate::Judge | Fate::Condemn(..) => ASIDE,
     }
 }
 
