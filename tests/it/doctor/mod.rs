@@ -146,7 +146,8 @@ async fn a_record_topic_that_is_not_as_its_stream_needs_it_is_told() {
     let validator = bench.installation.validator();
     bench.produce(0, 20).await;
     bench.account().await;
-    says(&streams(&bench, 0), "ok", "1 stream", "");
+    // The broker's own limit.
+    says(&streams(&bench, 0), "note", "takes messages of up to 5.0 MiB", "lower max.message.bytes");
     validator.terminate();
     bench.produce(20, 20).await;
     bench.delete_before(30).await;

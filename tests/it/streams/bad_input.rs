@@ -94,4 +94,5 @@ async fn what_the_table_refuses_is_a_reject_that_names_the_record_which_loaded()
     let same = format!("has the same id as offset 0 of {} partition 0, which loaded", bench.topic);
     assert_eq!(why, [same.clone(), same]);
     assert_eq!(bench.installation.database.number("select rejected from fabric.stream_positions").await, 2);
+    assert_eq!(bench.installation.database.number("select window_rejected from fabric.stream_positions").await, 2);
 }

@@ -58,6 +58,11 @@ async fn an_alert_is_told_once_in_a_window_and_stops_nothing() {
     assert_eq!(bench.installation.database.number(alerts).await, 1);
     let message = bench.installation.succeed(&["audit", "payments", "--kind", "stream"]);
     assert!(message.contains("over 1 % after 100 records, in the window of 5m since 20"), "{message}");
+
+    // A new version begins a new window.
+    bench.apply(&format!("{}{thresholds}", bench.definition("again")));
+    let begun = "select count(*) from fabric.streams where window_version = 3 and window_alerted = '{}'";
+    bench.installation.until(1, begun).await;
     validator.terminate();
 }
 
