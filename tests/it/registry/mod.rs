@@ -3,6 +3,7 @@
 pub mod apicurio;
 mod cached;
 pub mod front;
+mod streams;
 mod trouble;
 mod unknown;
 
