@@ -36,7 +36,7 @@ fn example(name: &str, schema: &Schema) -> Value {
     let text = std::fs::read_to_string(tree(&format!("examples/{name}.json")));
     let text = text.unwrap_or_else(|error| panic!("schemas/examples/{name}.json: {error}; each schema has an example"));
     let json: serde_json::Value = serde_json::from_str(&text).unwrap();
-    Value::from(json).resolve(schema).unwrap_or_else(|error| panic!("{name}: {error}"))
+    Value::try_from(json).unwrap().resolve(schema).unwrap_or_else(|error| panic!("{name}: {error}"))
 }
 
 /// Why a set of schemas is not the released one of the same version.
