@@ -19,6 +19,7 @@ use std::path::PathBuf;
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
+use rdkafka::error::KafkaError;
 use sqlx::PgPool;
 
 pub use cutting::Progress;
@@ -29,7 +30,7 @@ pub(crate) use publisher_name::own as own_name;
 pub use redrive::{Copied, Redriven, copy_owed};
 
 use crate::chunk::{CutTotals, JobId, Lane};
-use crate::jobs::{self, CloseFigures, Closed, FileFigures, OpenJob, RegisterError};
+use crate::jobs::{self, CloseFigures, Closed, FileFigures, JobClosed, JobOpened, OpenJob, Recorder, RegisterError};
 use crate::ledger::JobState;
 use crate::retry::patiently;
 use crate::settings::Settings;
@@ -108,6 +109,7 @@ pub struct Ingest {
     publisher: String,
     /// One per lane, made when first used.
     producers: Mutex<Vec<(Lane, Arc<ChunkProducer>)>>,
+    recorder: Recorder,
     tell: Box<Tell>,
     shutdown: Shutdown,
 }
@@ -119,7 +121,8 @@ const CONNECT_TRY: Duration = Duration::from_secs(5);
 
 impl Ingest {
     pub fn new(settings: Settings, pool: PgPool, tell: Box<Tell>, shutdown: Shutdown) -> Self {
-        Self { settings, pool, publisher: publisher_name::own(), producers: Mutex::default(), tell, shutdown }
+        let recorder = Recorder::new(&settings.kafka);
+        Self { settings, pool, publisher: publisher_name::own(), producers: Mutex::default(), recorder, tell, shutdown }
     }
 
     /// Registers the file's job (or finds the one to go on with) and publishes it.
@@ -154,6 +157,9 @@ impl Ingest {
         progress: &Arc<Progress>,
     ) -> Result<Ingested, IngestError> {
         let open = Arc::new(open);
+        if let Err(error) = self.record_opened(&open).await {
+            return self.give_up(open.job, error).await;
+        }
         let mut run = 1;
         loop {
             let outcome = self.publish_once(&open, &input, &producer, progress).await;
@@ -232,6 +238,8 @@ impl Ingest {
     }
 
     async fn close(&self, job: JobId, cut: CutFile, figures: &CloseFigures) -> Result<Ingested, IngestError> {
+        let told = JobClosed::of(job, figures);
+        self.patient_kafka(|| self.recorder.closed(&told)).await?;
         let closed =
             self.patient_postgres(|| timed(Statement::CloseJob, jobs::close(&self.pool, job, figures))).await?;
         tracing::info!(job = job.0, chunks = cut.totals.chunks, records = cut.totals.records, ?closed, "published");
@@ -300,6 +308,31 @@ impl Ingest {
         let producer = Arc::new(producer);
         self.producers.lock().expect("no holder of this lock can panic").push((lane, producer.clone()));
         Ok(producer)
+    }
+
+    /// No chunk is sent before Kafka has what registers the job again if Postgres forgets it.
+    async fn record_opened(&self, open: &OpenJob) -> Result<(), IngestError> {
+        let (job, token) = (open.job, open.token.hash());
+        let opened = self.patient_postgres(|| JobOpened::of(&self.pool, job, token)).await?;
+        let opened = opened.ok_or(RegisterError::NoJob(job))?;
+        self.patient_kafka(|| self.recorder.opened(&opened)).await
+    }
+
+    async fn patient_kafka<F>(&self, attempt: impl Fn() -> F) -> Result<(), IngestError>
+    where
+        F: Future<Output = Result<(), KafkaError>>,
+    {
+        let settings = &self.settings;
+        let sent = patiently(
+            settings.ingest.patience,
+            &self.shutdown,
+            attempt,
+            |_| true,
+            |error, left| {
+                self.tell_waiting(&kafka::describe(error, &settings.kafka), left);
+            },
+        );
+        sent.await.map_err(|error| IngestError::Kafka(kafka::describe(&error, &settings.kafka)))
     }
 
     async fn patient_postgres<T, F>(&self, attempt: impl Fn() -> F) -> Result<T, IngestError>

@@ -8,6 +8,8 @@ mod moves;
 mod owed;
 mod publish;
 mod query;
+mod recorded;
+mod recorder;
 mod register;
 mod rejects;
 mod report;
@@ -23,6 +25,8 @@ pub use owed::{Cause, Publishing, Resumed, copied, go_on, lose, owe, park, quara
 pub use publish::{Backlog, CloseFigures, Closed, FileFigures, backlog, close, loaded_seqs};
 pub use query::{JobDetail, JobSummary, OwedChunk, Pins, lane_of, list, pins, progress, show, source_of, state_of};
 pub(crate) use query::{missing, named};
+pub use recorded::{CLOSED_SCHEMA, JobClosed, JobOpened, OPENED_SCHEMA, Recorded};
+pub use recorder::Recorder;
 pub use register::{NewJob, OpenJob, RegisterError, Registration, SourceIdentity, register};
 pub use rejects::{RejectReason, RejectRow, reject_rows, rejects_by_rule};
 pub use report::report;

@@ -6,11 +6,16 @@ use sqlx::{PgConnection, PgPool};
 
 use crate::chunk::ENVELOPE_SCHEMA;
 use crate::config::CONFIG_EVENT_SCHEMA;
-use crate::jobs::EVENT_SCHEMA;
+use crate::jobs::{CLOSED_SCHEMA, EVENT_SCHEMA, OPENED_SCHEMA};
 
 /// Every schema of `schemas/`, by the name of its file.
-const SCHEMAS: [(&str, &str); 3] =
-    [("chunk", ENVELOPE_SCHEMA), ("config-event", CONFIG_EVENT_SCHEMA), ("job-event", EVENT_SCHEMA)];
+const SCHEMAS: [(&str, &str); 5] = [
+    ("chunk", ENVELOPE_SCHEMA),
+    ("config-event", CONFIG_EVENT_SCHEMA),
+    ("job-closed", CLOSED_SCHEMA),
+    ("job-event", EVENT_SCHEMA),
+    ("job-opened", OPENED_SCHEMA),
+];
 
 /// Which migrations have run stands beside the tables that they made.
 const BOOKKEEPING: &str = "fabric.migrations";

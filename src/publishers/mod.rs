@@ -10,6 +10,7 @@ mod open;
 
 use std::time::Duration;
 
+use rdkafka::error::KafkaError;
 use serde::Serialize;
 use sqlx::PgPool;
 
@@ -17,7 +18,8 @@ pub use error::PublisherError;
 pub use open::{Open, OpenedJob, Which, open};
 
 use crate::chunk::{JobId, TokenHash};
-use crate::jobs::{self, CloseFigures, Closed, Renewed};
+use crate::jobs::{self, CloseFigures, Closed, JobClosed, Recorder, Renewed};
+use crate::kafka;
 use crate::ledger::JobState;
 use crate::settings::Settings;
 
@@ -83,6 +85,8 @@ pub async fn close(
         topic,
         last_offsets,
     };
+    let told = Recorder::new(&settings.kafka).closed(&JobClosed::of(job, &figures)).await;
+    told.map_err(|error| in_words(&error, settings))?;
     match jobs::close(pool, job, &figures).await? {
         Closed::Loading => Ok(jobs::state_of(pool, job).await?.map_or(JobState::Loading, |(state, _)| state)),
         Closed::Duplicate { of } => Err(PublisherError::LateDuplicate { job, of }),
@@ -107,6 +111,10 @@ async fn held(
         Err(sqlx::Error::RowNotFound) => Err(PublisherError::NoJob(job)),
         Err(error) => Err(error.into()),
     }
+}
+
+fn in_words(error: &KafkaError, settings: &Settings) -> PublisherError {
+    PublisherError::Kafka(kafka::describe(error, &settings.kafka))
 }
 
 /// As tokens, hashes and fingerprints are written: lower case.

@@ -6,11 +6,11 @@ use jiff::Timestamp;
 use serde::Serialize;
 use sqlx::PgPool;
 
-use super::{PublisherError, hex, lane};
+use super::{PublisherError, hex, in_words, lane};
 use crate::chunk::{ENVELOPE_SCHEMA, Envelope, JobId, Lane, Limits};
 use crate::feed::Feed;
 use crate::ingest;
-use crate::jobs::{self, Claim, CutBy, NewJob, OpenJob, Registration, SourceIdentity};
+use crate::jobs::{self, Claim, CutBy, JobOpened, NewJob, OpenJob, Recorder, Registration, SourceIdentity};
 use crate::settings::Settings;
 
 /// What is asked for.
@@ -131,6 +131,8 @@ pub async fn open(settings: &Settings, pool: &PgPool, open: Open) -> Result<Open
         // Asked of those alone that know size, head and tail of their file.
         Registration::HashNeeded { like } => return Err(PublisherError::NoJob(like)),
     };
+    let opened = JobOpened::of(pool, job.job, job.token.hash()).await?.ok_or(PublisherError::NoJob(job.job))?;
+    Recorder::new(&settings.kafka).opened(&opened).await.map_err(|error| in_words(&error, settings))?;
     tracing::info!(job = job.job.0, feed = %job.feed.feed.name, goes_on, "opened for a program of its own");
     tell(pool, &job, goes_on, topic, there, open.lease).await
 }
