@@ -3,6 +3,7 @@
 mod passage;
 mod producer;
 mod standing;
+mod stretch;
 mod topic_id;
 
 use std::io;
@@ -22,6 +23,7 @@ use crate::settings::KafkaSettings;
 pub use passage::{Loss, Passage};
 pub use producer::{Producer, Served};
 pub use standing::{Onlooker, Standing};
+pub use stretch::StretchReader;
 pub use topic_id::topic_id;
 
 /// The largest message that any client of ours produces: a lane's largest with the headers of a dead letter.

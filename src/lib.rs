@@ -23,6 +23,7 @@
 //! | [`config`] | what users edit | immutable versions in Postgres, known and cached in every process |
 //! | [`jobs`] | what people ask of a job | state in Postgres |
 //! | [`steward`] | ledger rows | job states, events |
+//! | [`recover`] | what Kafka keeps of jobs | rows that Postgres has forgotten; partitions that go back |
 //! | [`processes`] | heartbeats | who runs, what each holds, where its time goes |
 //! | [`top`] | readings of Postgres and Kafka | a live view for people |
 //! | [`doctor`] | an installation | what is wrong with it, and what to do |
@@ -60,6 +61,8 @@ pub mod postgres;
 pub mod processes;
 #[cfg(feature = "server")]
 pub mod publishers;
+#[cfg(feature = "server")]
+pub mod recover;
 #[cfg(feature = "server")]
 pub mod redis;
 #[cfg(feature = "server")]

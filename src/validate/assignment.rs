@@ -37,6 +37,8 @@ pub struct Assignment {
     ages: Mutex<Ages>,
     /// Not set: it is not known yet how its last holder ended.
     suspicion: OnceLock<Option<Suspicion>>,
+    /// Where it is to begin again instead.
+    rewind: OnceLock<i64>,
     poller: Thread,
 }
 
@@ -44,7 +46,17 @@ impl Assignment {
     pub fn new(lane: Lane, topic: Arc<str>, partition: i32, poller: Thread) -> Arc<Self> {
         let standing = AtomicU8::new(Standing::Proving as u8);
         let (progress, ages) = (Mutex::default(), Mutex::default());
-        Arc::new(Self { lane, topic, partition, standing, progress, ages, suspicion: OnceLock::new(), poller })
+        Arc::new(Self {
+            lane,
+            topic,
+            partition,
+            standing,
+            progress,
+            ages,
+            suspicion: OnceLock::new(),
+            rewind: OnceLock::new(),
+            poller,
+        })
     }
 
     pub fn standing(&self) -> Standing {
@@ -68,6 +80,16 @@ impl Assignment {
 
     pub fn is_over(&self) -> bool {
         self.standing() == Standing::Over
+    }
+
+    /// It is to begin at this offset instead: nothing has been taken of it yet.
+    pub fn rewind_to(&self, offset: i64) {
+        let _ = self.rewind.set(offset);
+        self.poller.unpark();
+    }
+
+    pub fn rewound_to(&self) -> Option<i64> {
+        self.rewind.get().copied().filter(|_| !self.is_over())
     }
 
     /// Takes a delivery of this partition.

@@ -147,6 +147,7 @@ impl<'i> Member<'i> {
         while !self.intake.shutdown.is_due() {
             self.serve_group()?;
             self.settle();
+            self.go_back()?;
             let mut taken = self.take(Lane::High)?;
             taken += self.take(Lane::Normal)?;
             self.commit_now_and_then();
@@ -362,6 +363,28 @@ impl<'i> Member<'i> {
         self.consumer.incremental_assign(&list)?;
         self.intake.ledger.note_gap(Gap { from, to, note }, Arc::clone(&held.assignment));
         self.open(vec![held]);
+        Ok(())
+    }
+
+    /// Begins partitions again where `fabric recover` has put down that they do.
+    fn go_back(&mut self) -> Result<(), KafkaError> {
+        while let Some(place) = self.held.iter().position(|held| held.assignment.rewound_to().is_some()) {
+            let Held { assignment, .. } = self.held.swap_remove(place);
+            let Some(to) = assignment.rewound_to() else { continue };
+            assignment.set_standing(Standing::Over);
+            let (topic, partition) = (Arc::clone(&assignment.topic), assignment.partition);
+            let mut list = TopicPartitionList::new();
+            list.add_partition(&topic, partition);
+            self.consumer.incremental_unassign(&list)?;
+            let held = self.hold(&topic, partition, Some(to), None)?;
+            list.set_all_offsets(Offset::Offset(to))?;
+            self.consumer.incremental_assign(&list)?;
+            // Without the name of a chunk, so that whoever gets the partition next believes it.
+            self.consumer.commit(&list, CommitMode::Sync)?;
+            warn!(topic = &*topic, partition, to, "the partition begins again here: what is loaded already is skipped");
+            self.intake.ledger.rewound(topic, partition);
+            self.open(vec![held]);
+        }
         Ok(())
     }
 

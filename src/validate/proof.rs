@@ -18,7 +18,9 @@ use crate::settings::PostgresSettings;
 use crate::telemetry::{Statement, timed};
 
 /// A refused partition is looked at again this often: someone may have mended it.
-const REFUSED_INTERVAL: Duration = Duration::from_secs(15);
+const REFUSED_INTERVAL: Duration = Duration::from_secs(2);
+/// Of those looks one in so many says so again.
+const REFUSALS_SAID: u32 = 8;
 
 /// The metadata of a commit.
 pub fn write(chunk: ChunkId) -> String {
@@ -39,6 +41,14 @@ pub struct Gap {
     pub to: i64,
     /// For people.
     pub note: String,
+}
+
+/// What Postgres says of the chunk that a commit names.
+enum Answer {
+    Known,
+    Unknown,
+    /// It is unknown, and `fabric recover` has put down where the partition begins again.
+    Rewound(i64),
 }
 
 /// Asks the ledger on behalf of the polling thread, which never waits for Postgres.
@@ -98,27 +108,61 @@ impl Ledger {
         }
     }
 
-    async fn knows(&self, chunk: ChunkId) -> Result<bool, sqlx::Error> {
+    async fn answer(&self, chunk: ChunkId, assignment: &Assignment) -> Result<Answer, sqlx::Error> {
         let mut connection = self.pool.acquire().await?;
-        timed(Statement::ChunkIsKnown, is_in_ledger(&mut *connection, chunk)).await
+        if timed(Statement::ChunkIsKnown, is_in_ledger(&mut *connection, chunk)).await? {
+            return Ok(Answer::Known);
+        }
+        let asked: Option<i64> =
+            sqlx::query_scalar("select next_offset from fabric.lane_rewinds where topic = $1 and partition = $2")
+                .bind(&*assignment.topic)
+                .bind(assignment.partition)
+                .fetch_optional(&mut *connection)
+                .await?;
+        Ok(asked.map_or(Answer::Unknown, Answer::Rewound))
+    }
+
+    /// The partition has gone back, and Kafka knows it.
+    pub fn rewound(&self, topic: Arc<str>, partition: i32) {
+        let ledger = self.clone();
+        self.runtime.spawn(async move {
+            let gone = async {
+                let mut connection = ledger.pool.acquire().await?;
+                sqlx::query("delete from fabric.lane_rewinds where topic = $1 and partition = $2")
+                    .bind(&*topic)
+                    .bind(partition)
+                    .execute(&mut *connection)
+                    .await
+            };
+            // One that stays is met again only after another restore, and goes back too far then, which costs time alone.
+            if let Err(error) = gone.await {
+                let error = postgres::describe(&error, &ledger.postgres);
+                warn!(topic = &*topic, partition, error, "a rewind that is done was not taken away");
+            }
+        });
     }
 
     async fn proven(&self, chunk: ChunkId, assignment: &Assignment) {
         let (topic, partition) = (&*assignment.topic, assignment.partition);
         let mut waits = Waits::new(Duration::from_millis(100), Duration::from_secs(5));
+        let mut refusals = 0;
         while !assignment.is_over() {
-            let wait = match self.knows(chunk).await {
-                Ok(true) => return assignment.set_standing(Standing::Open),
-                Ok(false) => {
+            let wait = match self.answer(chunk, assignment).await {
+                Ok(Answer::Known) => return assignment.set_standing(Standing::Open),
+                // The polling thread begins it anew.
+                Ok(Answer::Rewound(to)) => return assignment.rewind_to(to),
+                Ok(Answer::Unknown) => {
                     assignment.set_standing(Standing::Refused);
-                    error!(
-                        topic,
-                        partition,
-                        "refusing the partition: its offsets say that {chunk} is loaded, but Postgres has no ledger row \
-                         of it. Was Postgres restored to an earlier point, or is this another database? Point \
-                         FABRIC_POSTGRES_URL at the right one, or rewind the group with kafka-consumer-groups \
-                         --reset-offsets: what is loaded already is skipped"
-                    );
+                    if refusals % REFUSALS_SAID == 0 {
+                        error!(
+                            topic,
+                            partition,
+                            "refusing the partition: its offsets say that {chunk} is loaded, but Postgres has no ledger \
+                             row of it. Was Postgres restored to an earlier point, or is this another database? Point \
+                             FABRIC_POSTGRES_URL at the right one, or let `fabric recover` say what is missing"
+                        );
+                    }
+                    refusals += 1;
                     REFUSED_INTERVAL
                 }
                 Err(error) => {

@@ -77,6 +77,21 @@ impl Database {
         fabric::postgres::connect(&self.settings, "fabric test").await.unwrap()
     }
 
+    /// Keeps the database as it is now, for [`Self::restore`]; nobody else may be connected.
+    pub async fn keep(&self) {
+        let mut server = connect_server().await;
+        let others = format!("select pg_terminate_backend(pid) from pg_stat_activity where datname = '{}'", self.name);
+        execute(&mut server, &others).await;
+        locked(&mut server, &format!("create database {name}_kept template {name}", name = self.name)).await;
+    }
+
+    /// Puts back what was kept; nobody else may be connected.
+    pub async fn restore(&self) {
+        let mut server = connect_server().await;
+        execute(&mut server, &format!("drop database {} with (force)", self.name)).await;
+        execute(&mut server, &format!("alter database {name}_kept rename to {name}", name = self.name)).await;
+    }
+
     /// Runs statements that a test needs done.
     pub async fn run(&self, statements: &str) {
         sqlx::raw_sql(AssertSqlSafe(statements.to_owned())).execute(&self.pool).await.unwrap();
@@ -95,7 +110,10 @@ impl Drop for Database {
         let dropping = std::thread::spawn(move || {
             let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
             runtime.block_on(async {
-                execute(&mut connect_server().await, &format!("drop database if exists {name} with (force)")).await;
+                let mut server = connect_server().await;
+                for name in [format!("{name}_kept"), name] {
+                    execute(&mut server, &format!("drop database if exists {name} with (force)")).await;
+                }
             });
         });
         dropping.join().ok();

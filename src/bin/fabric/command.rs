@@ -6,8 +6,8 @@ use crate::exit::Exit;
 use crate::globals::Globals;
 #[cfg(feature = "server")]
 use crate::{
-    audit, config, doctor, ingest, jobs, migrate, references, rejects, schemas, steward, streams, templates, top,
-    topics, validate,
+    audit, config, doctor, ingest, jobs, migrate, recover, references, rejects, schemas, steward, streams, templates,
+    top, topics, validate,
 };
 use crate::{check, completions, feeds, generate, settings};
 
@@ -55,6 +55,8 @@ enum Command {
     #[cfg(feature = "server")]
     Migrate(migrate::Args),
     #[cfg(feature = "server")]
+    Recover(recover::Args),
+    #[cfg(feature = "server")]
     Doctor(doctor::Args),
     #[cfg(feature = "server")]
     Top(top::Args),
@@ -95,6 +97,8 @@ impl Cli {
             Command::Topics(args) => topics::run(globals, args),
             #[cfg(feature = "server")]
             Command::Migrate(args) => migrate::run(globals, args),
+            #[cfg(feature = "server")]
+            Command::Recover(args) => recover::run(globals, args),
             #[cfg(feature = "server")]
             Command::Doctor(args) => doctor::run(globals, args),
             #[cfg(feature = "server")]

@@ -28,6 +28,8 @@ mod lane;
 #[cfg(feature = "server")]
 mod migrate;
 #[cfg(feature = "server")]
+mod recover;
+#[cfg(feature = "server")]
 mod references;
 #[cfg(feature = "server")]
 mod rejects;

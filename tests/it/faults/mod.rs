@@ -5,6 +5,7 @@ mod cancelling;
 mod ingest;
 mod postgres;
 mod quarantine;
+mod restored;
 mod validators;
 
 use crate::accounting::{Account, account};
