@@ -53,7 +53,7 @@ fn shell(file: &str) -> Command {
 }
 
 /// With `fabric` and the console producer of Kafka in the search path, and the settings of the installation.
-fn run(installation: &Installation, mut command: Command, arguments: &[&str], input: Option<&str>) -> Output {
+fn at_home(installation: &Installation, mut command: Command, arguments: &[&str]) -> Command {
     let of_fabric = installation.fabric(&[]);
     let settings = of_fabric.get_envs().filter_map(|(name, value)| Some((name, value?)));
     command.envs(settings);
@@ -61,6 +61,11 @@ fn run(installation: &Installation, mut command: Command, arguments: &[&str], in
     let path = std::env::var("PATH").unwrap();
     let path = format!("{}:{}:{path}", fabric.display(), root().join("dev/kafka").display());
     command.env("PATH", path).args(arguments);
+    command
+}
+
+fn run(installation: &Installation, command: Command, arguments: &[&str], input: Option<&str>) -> Output {
+    let mut command = at_home(installation, command, arguments);
     if let Some(file) = input {
         command.stdin(std::fs::File::open(file).unwrap());
     }
@@ -126,6 +131,42 @@ async fn files_that_the_examples_publish_are_loaded_once() {
         let again = run(&installation, program(), &arguments, None);
         assert_eq!(again.status.code(), Some(3), "{}", told(&again));
         assert!(told(&again).contains(&format!("job {job} has the same content")), "{}", told(&again));
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_example_that_was_killed_goes_on_with_its_job() {
+    let mut installation = installation().await;
+    installation.set("FABRIC_INGEST_CHUNK_BYTES", "4096");
+    let _validator = installation.validator();
+    for (name, program) in [("python", (|| python("chunks.py")) as fn() -> Command), ("java", || java("Chunks.java"))] {
+        installation.database.run("truncate card_transactions").await;
+        let file = installation.card_transactions(&format!("{name}.txt"), if name == "java" { 40_000 } else { 41_000 });
+        let arguments = [brokers(), "card-transactions".to_owned(), file.clone()];
+        let arguments = arguments.each_ref().map(String::as_str);
+        let before = installation.database.number(LEDGER_ROWS).await;
+        let mut killed = at_home(&installation, program(), &arguments).spawn().unwrap();
+        installation.until(before + 1, LEDGER_ROWS).await;
+        killed.kill().unwrap();
+        killed.wait().unwrap();
+        let job = installation.database.number("select max(job_id) from fabric.jobs").await;
+        assert_eq!(
+            installation.database.number("select count(*) from fabric.jobs where state = 'publishing'").await,
+            1
+        );
+
+        let job_text = job.to_string();
+        let resumed = [&arguments[..], &["--resume", &job_text]].concat();
+        let too_early = run(&installation, program(), &resumed, None);
+        assert_eq!(too_early.status.code(), Some(1), "{}", told(&too_early));
+        assert!(told(&too_early).contains("whose lease runs for"), "{}", told(&too_early));
+        installation
+            .database
+            .run("update fabric.jobs set lease_until = clock_timestamp() where state = 'publishing'")
+            .await;
+        let output = run(&installation, program(), &resumed, None);
+        assert!(output.status.success() && told(&output).contains("goes on"), "{}", told(&output));
+        account(&installation.database.pool, job, file.as_ref()).await;
     }
 }
 

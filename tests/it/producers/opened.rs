@@ -53,7 +53,7 @@ async fn a_program_of_its_own_loads_a_file_and_the_same_content_is_a_duplicate_t
 async fn people_are_told_what_they_need_and_what_is_wrong_with_what_they_ask() {
     let installation = installation().await;
     let words = installation.succeed(&["jobs", "open", "card-transactions", "--lane", "high"]);
-    for part in ["token ", "fabric.Chunk", "c301", "chunks.high, 8 partitions", "fabric jobs close 1 --chunks"] {
+    for part in ["token ", "fabric.Chunk", "c301", "chunks.high, 4 partitions", "fabric jobs close 1 --chunks"] {
         assert!(words.contains(part), "{part}\n{words}");
     }
     let token = "00".repeat(16);

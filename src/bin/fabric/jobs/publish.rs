@@ -52,7 +52,7 @@ pub struct OpenArgs {
 ///
 /// A third of the lease's time is a good pace. One that has run out can still be renewed, unless another run took it.
 #[derive(Debug, clap::Args)]
-#[command(after_help = "Example:\n  FABRIC_JOB_TOKEN=3f2a… fabric jobs renew 7")]
+#[command(after_help = "Example:\n  FABRIC_JOB_TOKEN=3f2a60… fabric jobs renew 7")]
 pub struct RenewArgs {
     job: i64,
     #[command(flatten)]
@@ -69,9 +69,7 @@ pub struct RenewArgs {
 ///
 /// Repeating it with the same figures is safe. Exits 3 where the content is another job's, or the job has ended.
 #[derive(Debug, clap::Args)]
-#[command(
-    after_help = "Example:\n  FABRIC_JOB_TOKEN=3f2a… fabric jobs close 7 --chunks 12 --records 80000 --sha256 \"$(sha256sum <cards.txt | cut -d' ' -f1)\""
-)]
+#[command(after_help = "Example:\n  fabric jobs close 7 --chunks 12 --records 80000 --sha256 9f86d081884c…")]
 pub struct CloseArgs {
     job: i64,
     #[command(flatten)]
