@@ -23,9 +23,6 @@ use crate::kafka;
 use crate::ledger::JobState;
 use crate::settings::Settings;
 
-/// The lease of a program that renews it by a command, which is slower than a thread: `--lease`.
-pub const LEASE: Duration = Duration::from_secs(300);
-
 /// For as long as closing takes.
 const WHILE_CLOSING: Duration = Duration::from_secs(60);
 

@@ -23,7 +23,7 @@ pub const STAGES: &[&str] =
 
 /// Words of the dead letters' header `fabric-reason`.
 const REASONS: &[&str] =
-    &["unknown", "conflict", "killer", "header", "not-avro", "unknown-schema", "malformed", "checksum"];
+    &["unknown", "conflict", "late", "killer", "header", "not-avro", "unknown-schema", "malformed", "checksum"];
 
 macro_rules! catalog {
     ($($constant:ident: $kind:ident $name:literal [$($label:expr),*] $help:literal;)*) => {
