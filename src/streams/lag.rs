@@ -81,8 +81,11 @@ impl Lag {
     }
 }
 
+/// By topic and partition: the first offset, and where the next message will stand.
+type Ends = BTreeMap<(String, i32), (i64, i64)>;
+
 /// Where the logs begin and end. Blocks.
-fn ends(client: &BaseConsumer, rows: &[Row]) -> Result<BTreeMap<(String, i32), (i64, i64)>, KafkaError> {
+fn ends(client: &BaseConsumer, rows: &[Row]) -> Result<Ends, KafkaError> {
     let of = |(topic, partition, ..): &Row| {
         let ends = client.fetch_watermarks(topic, *partition, kafka::ANSWER_TIMEOUT)?;
         Ok(((topic.clone(), *partition), ends))
@@ -91,7 +94,7 @@ fn ends(client: &BaseConsumer, rows: &[Row]) -> Result<BTreeMap<(String, i32), (
 }
 
 /// Of a partition that is not there any more there is none.
-fn figure((topic, partition, next, standing): Row, ends: &BTreeMap<(String, i32), (i64, i64)>) -> Option<Figure> {
+fn figure((topic, partition, next, standing): Row, ends: &Ends) -> Option<Figure> {
     let (low, high) = ends.get(&(topic.clone(), partition)).copied()?;
     let messages = (high - next.clamp(low, high.max(low))).max(0);
     Some(Figure { topic, partition: partition.to_string(), standing, messages })
