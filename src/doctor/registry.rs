@@ -3,7 +3,7 @@
 use tokio::time::timeout;
 
 use super::{Check, Finding, LIMIT};
-use crate::registry::{Registry, RegistryError, RegistryUrlError};
+use crate::registry::{Registry, RegistryError};
 use crate::settings::Settings;
 
 pub async fn look(settings: &Settings) -> Finding {
@@ -16,7 +16,7 @@ pub async fn look(settings: &Settings) -> Finding {
             Ok(answer) => verdict(registry.place(), answer),
             Err(_) => super::late(Check::Registry),
         },
-        Err(error) => unset(&error),
+        Err(error) => Finding::told(Check::Registry, &error.to_string()),
     }
 }
 
@@ -25,10 +25,6 @@ fn verdict(place: &str, answer: Result<(), RegistryError>) -> Finding {
         Ok(()) => Finding::ok(Check::Registry, format!("answers at {place}")),
         Err(error) => Finding::told(Check::Registry, &error.to_string()),
     }
-}
-
-fn unset(error: &RegistryUrlError) -> Finding {
-    Finding::fault(Check::Registry, error.to_string(), "set it as it wants to be, or leave it out")
 }
 
 #[cfg(test)]

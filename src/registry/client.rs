@@ -20,7 +20,7 @@ const ACCEPTED: &str = "application/vnd.schemaregistry.v1+json, application/json
 /// `schema_registry.url` is none.
 #[derive(Debug, thiserror::Error)]
 #[error(
-    "schema_registry.url (FABRIC_SCHEMA_REGISTRY_URL) cannot be used ({0}): it wants http://HOST:PORT or https://HOST, \
+    "schema_registry.url (FABRIC_SCHEMA_REGISTRY_URL) cannot be used ({0}). It wants http://HOST:PORT or https://HOST, \
      with the path that stands before /schemas; leave it out to go without a schema registry"
 )]
 pub struct RegistryUrlError(String);

@@ -265,6 +265,8 @@ impl<'i> Member<'i> {
         let mut taken = 0;
         for held in &mut self.held {
             if !matches!(held.partition.standing(), Standing::Open { .. }) {
+                // It is fetched again from where it begins.
+                (held.gathering, held.share) = (Gathering::default(), None);
                 continue;
             }
             let limits = held.partition.stream.limits();

@@ -84,6 +84,12 @@ impl Opener {
         }
     }
 
+    /// As [`Self::open`], a while later.
+    pub async fn open_after(self: Arc<Self>, wait: Duration, partition: Arc<Partition>) {
+        tokio::time::sleep(wait).await;
+        self.open(partition).await;
+    }
+
     async fn look(&self, partition: &Partition) -> Result<Look, String> {
         let (feed, topic, number) = (partition.stream.feed.as_str(), partition.stream.topic.as_str(), partition.number);
         let Some(log) = self.log(topic, number).await? else {

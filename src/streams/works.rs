@@ -32,6 +32,11 @@ const ASIDE: Duration = Duration::from_millis(200);
 /// this release's, and the partition waits for another one.
 const MOST_KILLERS: u32 = 8;
 
+/// A batch that cannot be judged is kept for so long; then its memory is left to other streams.
+const KEPT: Duration = Duration::from_secs(1);
+/// After that it is fetched again this often.
+const FETCHED_AGAIN: Duration = Duration::from_secs(5);
+
 /// What all streams of the process share.
 pub struct Works {
     pub judges: Pool,
@@ -52,8 +57,9 @@ struct Course {
     expected: i64,
     share: Share,
     waits: Waits,
-    /// What people have been told that it waits for.
+    /// What people have been told that it waits for, and since when it does.
     said: String,
+    unjudged_since: Option<Instant>,
 }
 
 /// What is to be done with messages.
@@ -98,7 +104,8 @@ impl Works {
         let (topic, number) = (Arc::from(partition.stream.topic.as_str()), partition.number);
         let place = StreamPlace { topic, topic_id, partition: number };
         let waits = Waits::new(Duration::from_millis(100), Duration::from_secs(5));
-        let mut course = Course { partition, place, epoch, expected, share, waits, said: String::new() };
+        let mut course =
+            Course { partition, place, epoch, expected, share, waits, said: String::new(), unjudged_since: None };
         // Those that come first stand last.
         let mut pending = vec![messages];
         let (mut panics, mut killers) = (0, 0);
@@ -154,6 +161,13 @@ impl Works {
                     self.tell(course, &why).await;
                     course.said = why;
                 }
+                if course.unjudged_since.get_or_insert_with(Instant::now).elapsed() > KEPT {
+                    if course.partition.reopen_of(course.epoch) {
+                        let opening = Arc::clone(&self.opener).open_after(FETCHED_AGAIN, Arc::clone(&course.partition));
+                        tokio::spawn(opening);
+                    }
+                    return Ended::Gone;
+                }
                 tokio::time::sleep(wait).await;
                 return Ended::NotYet(messages);
             }
@@ -171,6 +185,7 @@ impl Works {
             Tried::Decided(Outcome::Loaded { loaded, rejected }) => {
                 self.tally.count(loaded + rejected, bytes);
                 course.expected = judged.next();
+                course.unjudged_since = None;
                 course.partition.survived(count, course.expected);
                 Ended::Loaded
             }

@@ -8,6 +8,7 @@ use serde_json::{Value, json};
 use super::apicurio::Apicurio;
 use super::front::Front;
 use super::unique;
+use crate::config::redis::server::Server;
 use crate::installation::Process;
 use crate::proxy::Proxy;
 use crate::streams::bench::Bench;
@@ -245,6 +246,44 @@ async fn an_id_that_the_registry_does_not_know_waits_then_is_a_reject_and_counts
 }
 
 #[tokio::test]
+async fn ids_that_nobody_knows_are_waited_for_side_by_side() {
+    let (one, _) = registered().await;
+    let mut case = Case::new(1).await;
+    case.bench.installation.set("FABRIC_SCHEMA_REGISTRY_ID_PATIENCE", "2s");
+    let of_one = format!("/schemas/ids/{one}");
+    let known = json!({ "schema": first("Payment").to_string() }).to_string();
+    case.front.answer_with(move |path| match path.ends_with(&of_one) {
+        true => (200, known.clone()),
+        false => (404, r#"{"error_code":40403,"message":"Schema not found"}"#.into()),
+    });
+    let _validator = case.bench.installation.validator();
+    let began = Instant::now();
+    // As a producer of something else leaves them: each names another schema.
+    let foreign = (0..150).map(|number| (message(u32::MAX - number, b"\x02x"), None));
+    case.produce(foreign.collect()).await;
+    case.produce_good(one, 0..150, write_first).await;
+    case.account().await;
+    assert!(began.elapsed() < Duration::from_secs(50), "{:?}", began.elapsed());
+}
+
+#[tokio::test]
+async fn with_redis_a_schema_is_asked_for_once_whichever_process_needs_it() {
+    let (one, two) = registered().await;
+    let server = Server::start(&[]).await;
+    let mut case = Case::new(4).await;
+    case.bench.installation.set("FABRIC_REDIS_URL", &server.url());
+    let first = case.bench.installation.validator();
+    case.produce_good(one, 0..400, write_first).await;
+    case.account().await;
+    first.terminate();
+    let _second = case.bench.installation.validator();
+    case.produce_good(one, 400..800, write_first).await;
+    case.produce_good(two, 800..1_200, write_second).await;
+    case.account().await;
+    assert_eq!((case.front.asked_for(one), case.front.asked_for(two)), (1, 1));
+}
+
+#[tokio::test]
 async fn while_the_registry_is_away_its_partitions_wait_and_nothing_is_rejected_or_lost() {
     let (one, two) = registered().await;
     let mut case = Case::new(2).await;
@@ -274,6 +313,38 @@ async fn ready_with_a_note(validator: &Process, words: &str) {
     let address = asked::address(validator).await;
     let ready = asked::until(&address, "/health/ready", 200, |body| body.contains("schemaRegistry")).await;
     assert!(ready["notes"]["schemaRegistry"].as_str().unwrap().contains(words), "{ready}");
+}
+
+#[tokio::test]
+async fn a_stream_that_waits_for_the_registry_leaves_the_memory_to_others() {
+    let (_, two) = registered().await;
+    let mut case = Case::new(4).await;
+    // Less than one batch of one of the four partitions takes.
+    case.bench.installation.set("FABRIC_VALIDATE_QUEUE_BYTES", "4MiB");
+    case.front.answer_with(|_| (503, String::new()));
+    let validator = case.bench.installation.validator();
+    let write_long =
+        |number: u32, id: &str| [string(&"x".repeat(20_000)), write_second(number, id)[4..].to_vec()].concat();
+    case.produce_good(two, 0..1_600, write_long).await;
+    case.until_waits("is in trouble (HTTP 503)", 1_600).await;
+
+    let topic = format!("{}other", case.bench.installation.prefix);
+    case.bench.make_topic_named(&topic, 1).await;
+    let other = case.bench.definition("another").replace(&case.bench.topic, &topic);
+    case.bench.apply(&other.replace("feed: payments", "feed: other"));
+    for number in 0..100 {
+        case.bench.send_to(&topic, format!(r#"{{"id":"P{number}","amount":1}}"#).as_bytes()).await;
+    }
+    case.bench.installation.until(100, "select count(*) from other").await;
+    // Nothing is in flight that its end would have to wait for.
+    let asked = Instant::now();
+    validator.terminate();
+    assert!(asked.elapsed() < Duration::from_secs(15), "{:?}", asked.elapsed());
+    let _validator = case.bench.installation.validator();
+    case.front.hand_on();
+    case.bench.installation.until(1_600, "select count(*) from payments").await;
+    case.bench.remove_topic(&topic).await;
+    case.account().await;
 }
 
 #[tokio::test]

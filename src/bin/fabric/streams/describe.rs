@@ -35,8 +35,9 @@ pub fn run(globals: &Globals, args: Args) -> anyhow::Result<Exit> {
             described["registry"] = subject.map_or(Value::Null, |subject| subject.as_json());
             print_json(&described)?;
         } else {
-            let subject = subject.map(|subject| subject.text()).unwrap_or_default();
-            print(&text(&active.feed, active.version, stream, longest, &topic, &subject))?;
+            let line = subject.as_ref().map(Subject::line).unwrap_or_default();
+            let hint = subject.as_ref().and_then(Subject::hint).unwrap_or_default();
+            print(&(text(&active.feed, active.version, stream, longest, &topic, &line) + &hint))?;
         }
         Ok(Exit::Done)
     })

@@ -38,22 +38,34 @@ impl Subject {
         json!({ "subject": self.name, "url": self.place, "latest": latest, "error": self.latest.as_ref().err() })
     }
 
-    /// Indented lines.
-    pub fn text(&self) -> String {
-        let Self { feed, name, place, latest } = self;
-        let place = place.as_deref().unwrap_or("$FABRIC_SCHEMA_REGISTRY_URL");
-        let said = match latest {
+    /// One indented line.
+    pub fn line(&self) -> String {
+        let said = match &self.latest {
             Ok(Some(Latest { id, version, .. })) => {
-                format!("its last version, {version}, is schema id {id} of the schema registry at {place}")
+                format!("its last version, {version}, is schema id {id} of the schema registry at {}", self.place())
             }
-            Ok(None) => format!(
-                "not in the schema registry at {place} yet; to register the feed's own schema:\n    \
-                 fabric feeds schema {feed} | jq -Rs '{{schema: .}}' |\n      \
-                 curl -sS -H 'Content-Type: application/vnd.schemaregistry.v1+json' --data @- \\\n        \
-                 {place}/subjects/{name}/versions"
-            ),
+            Ok(None) => format!("the schema registry at {} has none yet, see below", self.place()),
             Err(why) => why.clone(),
         };
-        format!("  subject  {name}: {said}\n")
+        format!("  subject  {}: {said}\n", self.name)
+    }
+
+    /// How to register the first schema, where there is none.
+    pub fn hint(&self) -> Option<String> {
+        let Self { feed, name, latest, .. } = self;
+        let is_none = matches!(latest, Ok(None));
+        is_none.then(|| {
+            format!(
+                "\nTo register the schema that the feed's fields make:\n  \
+                 fabric feeds schema {feed} | jq -Rs '{{schema: .}}' |\n    \
+                 curl -sS -H 'Content-Type: application/vnd.schemaregistry.v1+json' --data @- \\\n      \
+                 {}/subjects/{name}/versions\n",
+                self.place()
+            )
+        })
+    }
+
+    fn place(&self) -> &str {
+        self.place.as_deref().unwrap_or_default()
     }
 }
