@@ -38,6 +38,9 @@ missing_for_stack() {
 missing_for_registry() {
   want openjdk-17-jre-headless java_is_new_enough
   registry_jars_are_current || want maven command -v mvn
+  # docs/producing.md registers a schema with these.
+  want jq command -v jq
+  want curl command -v curl
 }
 
 # The example programs: Java from its source, Python in a folder of its own.

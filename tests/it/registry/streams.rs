@@ -1,15 +1,17 @@
 //! Streams in the Confluent wire format: every message exactly once a row or a reject, whatever the registry does.
 
 use std::collections::BTreeMap;
+use std::path::Path;
+use std::process::Command;
 use std::time::{Duration, Instant};
 
 use serde_json::{Value, json};
 
 use super::apicurio::Apicurio;
 use super::front::Front;
-use super::unique;
+use super::{registry, settings, text, unique};
 use crate::config::redis::server::Server;
-use crate::installation::Process;
+use crate::installation::{FABRIC, Installation, Process, told};
 use crate::proxy::Proxy;
 use crate::streams::bench::Bench;
 use crate::visible::asked;
@@ -392,15 +394,36 @@ async fn a_stream_that_needs_a_registry_where_none_is_set_says_so_and_waits() {
 }
 
 #[tokio::test]
-async fn describe_names_the_subject_its_last_schema_and_how_to_register_one() {
-    let case = Case::new(1).await;
+async fn describe_names_the_subject_its_last_schema_and_how_to_register_the_first() {
+    let mut case = Case::new(1).await;
+    case.bench.installation.set("FABRIC_SCHEMA_REGISTRY_URL", Apicurio.url());
+    let installation = &case.bench.installation;
     let subject = format!("{}-value", case.bench.topic);
-    let described = case.bench.installation.succeed(&["streams", "describe", "payments"]);
-    assert!(described.contains(&subject) && described.contains("fabric feeds schema payments | "), "{described}");
-    let id = Apicurio.register(&subject, &first(&unique("Payment"))).await;
-    let described = case.bench.installation.json(0, &["streams", "describe", "payments", "--json"]);
-    assert_eq!(described["registry"]["subject"], json!(subject));
-    assert_eq!(described["registry"]["latest"], json!({ "id": id, "version": 1 }));
-    let text = case.bench.installation.succeed(&["streams", "describe", "payments"]);
-    assert!(text.contains(&format!("schema id {id}")), "{text}");
+    let described = installation.succeed(&["streams", "describe", "payments"]);
+    assert!(described.contains(&format!("{subject}: the schema registry at")), "{described}");
+    let (_, hint) = described.split_once("the feed's fields make:\n").unwrap();
+    run_in_shell(installation, hint);
+
+    let described = installation.json(0, &["streams", "describe", "payments", "--json"]);
+    assert_eq!(
+        (&described["registry"]["subject"], &described["registry"]["latest"]["version"]),
+        (&json!(subject), &json!(1))
+    );
+    let id = described["registry"]["latest"]["id"].as_u64().unwrap();
+    let registered = text(&registry(&settings(Apicurio.url()), None), id.try_into().unwrap()).await;
+    let own: Value = serde_json::from_str(&installation.succeed(&["feeds", "schema", "payments"])).unwrap();
+    assert_eq!(serde_json::from_str::<Value>(&registered).unwrap(), own);
+    let described = installation.succeed(&["streams", "describe", "payments"]);
+    assert!(described.contains(&format!("1, is schema id {id} of")) && !described.contains("curl"), "{described}");
+}
+
+/// As somebody does who copies it.
+fn run_in_shell(installation: &Installation, script: &str) {
+    let fabric = installation.fabric(&[]);
+    let environment = fabric.get_envs().filter_map(|(name, value)| Some((name, value?)));
+    let folder = Path::new(FABRIC).parent().unwrap().display();
+    let path = format!("{folder}:{}", std::env::var("PATH").unwrap());
+    let mut shell = Command::new("bash");
+    let output = shell.args(["-o", "pipefail", "-ec", script]).envs(environment).env("PATH", path).output().unwrap();
+    assert!(output.status.success(), "{script}\n{}", told(&output));
 }
