@@ -68,6 +68,8 @@ async fn what_has_happened_and_what_is_active_is_not_for_fabric_app_to_write() {
         "truncate fabric.audit_log",
         "alter table fabric.audit_log disable trigger append_only",
         "drop trigger append_only on fabric.audit_log",
+        "insert into fabric.schemas (fingerprint, name, document) values ('\\x0001020304050607', 'x', '{}')",
+        "select fabric.add_schema('\\x0001020304050607', 'x', '{}')",
         "drop table fabric.audit_log",
         "insert into fabric.feed_versions (feed, version, document, sha256) values ('x', 1, '', '')",
         "update fabric.feed_versions set document = ''",
