@@ -44,7 +44,7 @@ fn payment(fields: &serde_json::Value) -> Schema {
 }
 
 fn add(bench: &Bench, file: &str, schema: &Schema) -> String {
-    let file = bench.installation.write(file, &serde_json::to_string_pretty(schema).unwrap());
+    let file = bench.installation.write(file, serde_json::to_string_pretty(schema).unwrap());
     bench.installation.succeed(&["schemas", "add", &file])
 }
 
