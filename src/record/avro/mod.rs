@@ -3,6 +3,7 @@
 //! | part | turns | into |
 //! |---|---|---|
 //! | `schema_ref` | a message's value | the schema that it names, and the datum |
+//! | `canonical` | a schema | its fingerprint |
 //! | `derived` | a feed | the Avro schema that its fields are: the reader's |
 //! | `compile` | the writer's schema and a feed | a [`Reading`], or why the one cannot be read as the other |
 //! | `read` | a datum and a [`Reading`] | cells |
@@ -24,6 +25,7 @@
 //!   the `local-` ones where the field has a `timezone`. A number without its logical type is no date and no timestamp.
 //! - `null` is no value, whatever branch it came by: a field that is `required` says so by its own rule.
 
+mod canonical;
 mod cell;
 mod compile;
 mod datum;

@@ -3,8 +3,8 @@
 use std::fmt;
 
 use apache_avro::Schema;
-use apache_avro::rabin::Rabin;
 
+use super::canonical::{canonical, crc};
 use crate::feed::Framing;
 
 /// Avro 1.12, "Single-object encoding".
@@ -62,6 +62,6 @@ pub fn schema_ref(value: &[u8], framing: Framing) -> Result<(SchemaRef, &[u8]), 
 
 /// The fingerprint by which single-object encoding names `schema`.
 pub fn fingerprint(schema: &Schema) -> [u8; 8] {
-    let bytes = schema.fingerprint::<Rabin>().bytes;
-    bytes.try_into().expect("CRC-64 has eight bytes")
+    let json = serde_json::to_value(schema).expect("a schema is JSON");
+    crc(canonical(&json).as_bytes()).to_le_bytes()
 }

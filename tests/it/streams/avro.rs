@@ -1,9 +1,9 @@
 //! Records in Avro, each message naming its schema by a fingerprint: whoever wrote them, by whichever of its versions.
 
-use apache_avro::rabin::Rabin;
 use apache_avro::types::Value;
 use apache_avro::writer::datum::GenericDatumWriter;
 use apache_avro::{Decimal, Schema};
+use fabric::record::avro::fingerprint;
 use serde_json::json;
 
 use super::bench::{Bench, multiset, take};
@@ -23,7 +23,7 @@ fn definition(bench: &Bench, scale: u8) -> String {
 /// As the specification has it ("Single-object encoding"), by the reference implementation.
 fn message(schema: &Schema, value: Value) -> Vec<u8> {
     let datum = GenericDatumWriter::builder(schema).build().unwrap().write_value_to_vec(value).unwrap();
-    [&[0xc3, 0x01][..], &schema.fingerprint::<Rabin>().bytes, &datum].concat()
+    [&[0xc3, 0x01][..], &fingerprint(schema), &datum].concat()
 }
 
 fn record(fields: &[(&str, Value)]) -> Value {
@@ -158,9 +158,7 @@ async fn records_of_every_writer_are_rows_or_rejects_that_name_their_schemas() {
                    from (select reasons -> 0 ->> 'rule' as rule, count(*) from fabric.stream_rejects group by 1) t";
     let rules: String = sqlx::query_scalar(rules).fetch_one(&bench.installation.database.pool).await.unwrap();
     assert_eq!(rules, "amount.exclusiveMinimum 200, amount.required 200, schema-error 800");
-    let hex = |schema: &Schema| -> String {
-        schema.fingerprint::<Rabin>().bytes.iter().map(|byte| format!("{byte:02x}")).collect()
-    };
+    let hex = |schema: &Schema| -> String { fingerprint(schema).iter().map(|byte| format!("{byte:02x}")).collect() };
     let (own, float, stranger) = (hex(&writers.own), hex(&writers.float), hex(&writers.stranger));
     let unresolvable = format!(
         "is of schema fingerprint {float} (org.example.Payment), which cannot be read as fabric.feeds.payments (fingerprint \
