@@ -7,7 +7,7 @@ use crate::globals::{Globals, print_json};
 /// for editors
 #[derive(Debug, clap::Args)]
 #[command(
-    after_help = "Examples:\n  fabric feeds schema payments > payments.avsc\n  fabric feeds schema > feed.schema.json"
+    after_help = "Example:\n  fabric feeds schema payments > payments.avsc\n  fabric feeds schema > feed.schema.json"
 )]
 pub struct Args {
     #[cfg(feature = "server")]
