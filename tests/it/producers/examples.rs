@@ -134,14 +134,16 @@ async fn files_that_the_examples_publish_are_loaded_once() {
     }
 }
 
+/// The file is large enough that the program is at work on it when its first chunk is loaded.
 #[tokio::test(flavor = "multi_thread")]
 async fn an_example_that_was_killed_goes_on_with_its_job() {
     let mut installation = installation().await;
-    installation.set("FABRIC_INGEST_CHUNK_BYTES", "4096");
+    installation.set("FABRIC_INGEST_CHUNK_BYTES", "32768");
     let _validator = installation.validator();
     for (name, program) in [("python", (|| python("chunks.py")) as fn() -> Command), ("java", || java("Chunks.java"))] {
         installation.database.run("truncate card_transactions").await;
-        let file = installation.card_transactions(&format!("{name}.txt"), if name == "java" { 40_000 } else { 41_000 });
+        let file =
+            installation.card_transactions(&format!("{name}.txt"), if name == "java" { 200_000 } else { 201_000 });
         let arguments = [brokers(), "card-transactions".to_owned(), file.clone()];
         let arguments = arguments.each_ref().map(String::as_str);
         let before = installation.database.number(LEDGER_ROWS).await;
