@@ -34,6 +34,8 @@ pub struct Partition {
     pub number: i32,
     standing: Mutex<Standing>,
     opened: AtomicU64,
+    /// Its last batch could not be judged.
+    was_let_go: AtomicBool,
     in_custody: AtomicBool,
     suspicion: Mutex<Option<Suspicion>>,
     poller: Thread,
@@ -67,6 +69,7 @@ impl Partition {
             number,
             standing: Mutex::new(Standing::Opening),
             opened: AtomicU64::new(0),
+            was_let_go: AtomicBool::new(false),
             in_custody: AtomicBool::new(false),
             suspicion: Mutex::default(),
             poller,
@@ -113,6 +116,7 @@ impl Partition {
 
     /// The batch that was begun in this epoch is in Postgres.
     pub fn loaded(&self, of_epoch: u64, up_to: i64) {
+        self.was_let_go.store(false, Ordering::Relaxed);
         if let Standing::Open { next, epoch, in_flight, .. } = &mut *self.lock()
             && *epoch == of_epoch
         {
@@ -135,6 +139,17 @@ impl Partition {
     pub fn reopen_of(&self, of_epoch: u64) -> bool {
         let is_it = matches!(&*self.lock(), Standing::Open { epoch, .. } if *epoch == of_epoch);
         is_it && self.reopen()
+    }
+
+    /// As [`Self::reopen_of`], for a batch that cannot be judged.
+    pub fn let_go_of(&self, of_epoch: u64) -> bool {
+        self.was_let_go.store(true, Ordering::Relaxed);
+        self.reopen_of(of_epoch)
+    }
+
+    /// Whether its batch was let go, and none has been loaded since.
+    pub fn was_let_go(&self) -> bool {
+        self.was_let_go.load(Ordering::Relaxed)
     }
 
     /// As [`Self::reopen`], unless it has moved since it stood at `next` with nothing in flight.

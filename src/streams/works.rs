@@ -161,8 +161,10 @@ impl Works {
                     self.tell(course, &why).await;
                     course.said = why;
                 }
-                if course.unjudged_since.get_or_insert_with(Instant::now).elapsed() > KEPT {
-                    if course.partition.reopen_of(course.epoch) {
+                let kept = course.unjudged_since.get_or_insert_with(Instant::now).elapsed();
+                // One that was let go before is not kept again: of many partitions one would always hold the memory.
+                if kept > KEPT || course.partition.was_let_go() {
+                    if course.partition.let_go_of(course.epoch) {
                         let opening = Arc::clone(&self.opener).open_after(FETCHED_AGAIN, Arc::clone(&course.partition));
                         tokio::spawn(opening);
                     }
