@@ -78,17 +78,17 @@ async fn records_that_the_examples_write_are_loaded() {
     let mut bench = Bench::new(3).await;
     let _validator = bench.installation.validator();
     let topic = bench.topic.clone();
-    let writers: [(&str, fn() -> Command, &[&str]); 3] = [
-        ("python", || python("records.py"), &["id"]),
-        ("java", || java("Records.java"), &["id"]),
-        ("shell", || shell("records.sh"), &[]),
+    let writers = [
+        ("python", python("records.py"), &["id"][..]),
+        ("java", java("Records.java"), &["id"]),
+        ("shell", shell("records.sh"), &[]),
     ];
     let brokers = brokers();
     for (first, (name, writer, more)) in writers.into_iter().enumerate() {
         let lines = bench.written(first * 1_000, 200);
         let file = bench.installation.write(&format!("{name}.jsonl"), lines);
         let arguments = [&[brokers.as_str(), topic.as_str()][..], more].concat();
-        let output = run(&bench.installation, writer(), &arguments, Some(&file));
+        let output = run(&bench.installation, writer, &arguments, Some(&file));
         assert!(output.status.success(), "{name}: {}", told(&output));
     }
     bench.account().await;
