@@ -36,11 +36,14 @@ registry_jars() {
   say registry "fetching Apicurio $(registry_version) with Maven (142 MB)"
   mkdir -p "$LOGS"
   rm -rf "$REGISTRY_JARS.new"
-  if ! mvn -q -B -f "$pom" dependency:unpack-dependencies -DoutputDirectory="$REGISTRY_JARS.new" >"$log" 2>&1; then
+  mkdir -p "$REGISTRY_JARS.new"
+  # Maven notes what it has unpacked beside the pom that it reads: that is to go with what it unpacked.
+  cp "$pom" "$REGISTRY_JARS.new/pom.xml"
+  if ! mvn -q -B -f "$REGISTRY_JARS.new/pom.xml" dependency:unpack-dependencies -DoutputDirectory="$REGISTRY_JARS.new" \
+    >"$log" 2>&1; then
     tail -n 15 "$log" >&2
     die "Maven could not fetch Apicurio. Is Maven Central reachable? The whole log: $log"
   fi
-  cp "$pom" "$REGISTRY_JARS.new/pom.xml"
   rm -rf "$REGISTRY_JARS"
   mv "$REGISTRY_JARS.new" "$REGISTRY_JARS"
 }
