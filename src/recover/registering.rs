@@ -157,7 +157,7 @@ mod tests {
     fn rows_say_when_a_job_was_registered_and_what_its_version_is() {
         assert_eq!(
             registered_at(r#"{"registered_at": "2026-11-25T22:17:46.123456+00:00"}"#),
-            Some(1_795_731_466_123_456)
+            Some(1_795_645_066_123_456)
         );
         assert_eq!(sha256(r#"{"sha256": "\\x00ff"}"#), Some(vec![0, 255]));
         assert_eq!((sha256("{}"), registered_at("no JSON")), (None, None));
