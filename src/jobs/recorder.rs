@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use rdkafka::error::KafkaError;
 use rdkafka::message::OwnedHeaders;
+use tracing::warn;
 
 use super::event::TOPIC;
 use super::recorded::{JobClosed, JobOpened};
@@ -39,7 +40,18 @@ impl Recorder {
 
     async fn send(&self, job: i64, message: &[u8]) -> Result<(), KafkaError> {
         let (topic, key) = (self.kafka.name(TOPIC), job.to_string());
-        self.producer()?.send(&topic, Some(key.as_bytes()), Some(message), OwnedHeaders::new()).await
+        let producer = self.producer()?;
+        let sent = producer.send(&topic, Some(key.as_bytes()), Some(message), OwnedHeaders::new()).await;
+        let Err(error) = sent else { return Ok(()) };
+        // Whoever has deleted the topic has given up what it is for; loading goes on.
+        let (asked, of) = (producer.clone(), topic.clone());
+        match tokio::task::spawn_blocking(move || asked.partitions(&of, kafka::ANSWER_TIMEOUT)).await {
+            Ok(Ok(None)) => {
+                warn!(job, topic, "the topic is not there: nothing registers this job again if Postgres forgets it");
+                Ok(())
+            }
+            _ => Err(error),
+        }
     }
 
     fn producer(&self) -> Result<&Producer, KafkaError> {

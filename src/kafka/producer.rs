@@ -9,7 +9,7 @@ use std::time::Duration;
 use rdkafka::config::FromClientConfigAndContext as _;
 use rdkafka::error::{KafkaError, RDKafkaErrorCode};
 use rdkafka::message::{DeliveryResult, OwnedHeaders};
-use rdkafka::producer::{BaseProducer, BaseRecord, ProducerContext};
+use rdkafka::producer::{BaseProducer, BaseRecord, Producer as _, ProducerContext};
 use rdkafka::{ClientConfig, ClientContext};
 use tokio::sync::oneshot;
 
@@ -79,6 +79,11 @@ impl Producer {
     /// A configuration that librdkafka refuses.
     pub fn start(config: &ClientConfig) -> Result<Self, KafkaError> {
         Served::start(config, Answers).map(|served| Self(Arc::new(served)))
+    }
+
+    /// Partitions of a topic; `None` where it is not there. Blocks for up to `timeout`.
+    pub fn partitions(&self, topic: &str, timeout: Duration) -> Result<Option<i32>, KafkaError> {
+        super::partition_count(self.0.client(), topic, timeout)
     }
 
     /// Returns once Kafka has the message; `None` for a value is a tombstone.

@@ -3,6 +3,7 @@
 use std::time::{Duration, Instant};
 
 use apache_avro::Schema;
+use apache_avro::rabin::Rabin;
 use apache_avro::reader::single_object::GenericSingleObjectReader;
 use rdkafka::consumer::Consumer as _;
 use rdkafka::{Message as _, Offset, TopicPartitionList};
@@ -28,6 +29,7 @@ pub struct Event {
 pub async fn read_until(installation: &Installation, last: impl Fn(&Event) -> bool) -> Vec<Event> {
     let schema = std::fs::read_to_string(concat!(env!("CARGO_MANIFEST_DIR"), "/schemas/job-event.avsc")).unwrap();
     let schema = Schema::parse_str(&schema).unwrap();
+    let head = [&[0xc3, 0x01][..], &schema.fingerprint::<Rabin>().bytes].concat();
     let reader = GenericSingleObjectReader::builder().schema(schema).build().unwrap();
     let topic = topic(installation);
     let consumer = lane::consumer();
@@ -42,7 +44,9 @@ pub async fn read_until(installation: &Installation, last: impl Fn(&Event) -> bo
         assert!(Instant::now() < until, "still {events:?}");
         // Errors pass: the topic may be a young one.
         let Some(Ok(message)) = consumer.poll(Duration::from_millis(50)) else { continue };
-        let value = reader.read_value(&mut message.payload().unwrap()).unwrap();
+        // Other kinds of messages stand there too: each names its schema.
+        let Some(mut payload) = message.payload().filter(|payload| payload.starts_with(&head)) else { continue };
+        let value = reader.read_value(&mut payload).unwrap();
         let event: Event = apache_avro::from_value(&value).unwrap();
         assert_eq!(message.key().unwrap(), event.job.to_string().as_bytes(), "the key is the job's id");
         events.push(event);
