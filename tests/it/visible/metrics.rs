@@ -11,7 +11,7 @@ use super::asked::{Page, address};
 use crate::installation::Installation;
 
 /// Of metrics that nothing in this test gives reason for.
-const NOT_MET: [&str; 9] = [
+const NOT_MET: [&str; 11] = [
     "fabric_parked_chunks_total",
     "fabric_quarantined_chunks_total",
     "fabric_config_propagation_seconds",
@@ -21,6 +21,8 @@ const NOT_MET: [&str; 9] = [
     "fabric_schema_registry_well",
     "fabric_schema_registry_breaker_open",
     "fabric_schema_registry_request_seconds",
+    "fabric_stream_lag_messages",
+    "fabric_stream_thresholds_total",
 ];
 
 /// A publication has it while it publishes, which twenty thousand records are over too soon to be asked about.
@@ -70,7 +72,10 @@ async fn the_figures_of_a_load_are_those_of_its_report() {
     assert_eq!(publisher.wait(Duration::from_secs(60)), Some(0));
     let report = installation.json(0, &["jobs", "wait", "1", "--timeout", "30s", "--json"]);
     let finished = |page: &Page| {
-        page.text.contains("fabric_lag_seconds{") && lag(page) == 0.0 && page.text.contains("fabric_job_events_total")
+        ["fabric_lag_seconds{", "fabric_lag_estimated_records{", "fabric_job_events_total"]
+            .iter()
+            .all(|metric| page.text.contains(metric))
+            && lag(page) == 0.0
     };
     let page = page_where(&asked, finished).await;
     promtool(&page);
