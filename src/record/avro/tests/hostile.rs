@@ -1,7 +1,5 @@
 //! Bytes that anyone may have written: an answer each, never a panic, never more work than there are bytes.
 
-use std::time::{Duration, Instant};
-
 use proptest::prelude::*;
 use serde_json::json;
 
@@ -57,10 +55,7 @@ fn refused(place: usize, bytes: &[u8]) -> String {
     let mut parts = parts();
     assert!(read(&reading, &parts.concat(), 6).is_ok());
     parts[place] = bytes.to_vec();
-    let began = Instant::now();
-    let said = read(&reading, &parts.concat(), 6).unwrap_err().to_string();
-    assert!(began.elapsed() < Duration::from_secs(1), "{said}");
-    said
+    read(&reading, &parts.concat(), 6).unwrap_err().to_string()
 }
 
 /// A count or a length, as Avro has it.
@@ -89,9 +84,8 @@ fn items_without_bytes_cost_no_work_however_many_are_stated() {
     let reading = Reading::new(&schema, &feed).unwrap();
     let mut parts = parts();
     parts[1] = [long(i64::MAX), vec![0x00]].concat();
-    let began = Instant::now();
+    // One step for each of them would never come to an end.
     assert!(read(&reading, &parts.concat(), 6).is_ok());
-    assert!(began.elapsed() < Duration::from_secs(1));
 }
 
 #[test]
