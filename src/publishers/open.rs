@@ -75,9 +75,9 @@ pub struct MessageLimits {
 #[serde(rename_all = "camelCase")]
 pub struct ChunkSchema {
     pub name: &'static str,
-    /// CRC-64-AVRO of the schema, in hexadecimal, as the Avro specification writes it: highest byte first.
+    /// CRC-64-AVRO of the schema, in hexadecimal, as it stands in messages: lowest byte first.
     pub fingerprint: String,
-    /// With which every message begins, in hexadecimal: `c301`, then the fingerprint, lowest byte first.
+    /// With which every message begins, in hexadecimal: `c301`, then the fingerprint.
     pub message_head: String,
     /// The schema itself, `schemas/chunk.avsc`.
     pub definition: serde_json::Value,
@@ -148,7 +148,6 @@ async fn tell(
     let loaded = jobs::loaded_seqs(pool, open.job).await?;
     let (lease_until, _) = standing(pool, open.job).await?;
     let head = Envelope::message_head();
-    let fingerprint: Vec<u8> = head[2..].iter().rev().copied().collect();
     Ok(OpenedJob {
         job: open.job.0,
         token: hex(&open.token.0),
@@ -168,7 +167,7 @@ async fn tell(
         lease_until,
         schema: ChunkSchema {
             name: "fabric.Chunk",
-            fingerprint: hex(&fingerprint),
+            fingerprint: hex(&head[2..]),
             message_head: hex(&head),
             definition: serde_json::from_str(ENVELOPE_SCHEMA).expect("a test parses the schema"),
         },

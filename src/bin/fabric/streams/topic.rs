@@ -40,9 +40,9 @@ impl Topic {
     pub fn limit(&self, longest: usize) -> String {
         match self {
             Self::There { message_bytes: Some(limit), .. } => {
-                format!("{longest} bytes in a value; the topic takes {limit} in a message")
+                format!("{} in a value; the topic takes {} in a message", size(longest as u64), size(*limit))
             }
-            _ => format!("{longest} bytes in a value"),
+            _ => format!("{} in a value", size(longest as u64)),
         }
     }
 
@@ -54,4 +54,9 @@ impl Topic {
         described["partitions"] = json!(partitions);
         described["longestMessageBytes"] = json!(message_bytes);
     }
+}
+
+/// For reading, and to the byte.
+fn size(bytes: u64) -> String {
+    format!("{} ({} bytes)", figures::bytes(bytes), figures::count(bytes))
 }
