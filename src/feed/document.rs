@@ -230,6 +230,9 @@ document! {
         /// Whether Avro values name their schema by its id in the schema registry (the Confluent wire format); default
         /// `false`.
         "schemaRegistry" schema_registry: Written<bool>,
+        /// The field whose text is to be the message's key: a record that says otherwise is a reject. Without this any key
+        /// will do.
+        "key" key: Written<String>,
         /// When a batch is loaded.
         "batch" batch: BatchDocument,
         /// The time over whose records `thresholds` are judged: `5m`, which is the default.

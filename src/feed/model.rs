@@ -118,6 +118,8 @@ impl Layout {
 pub struct Stream {
     /// Whole: no prefix of the installation stands before it.
     pub topic: String,
+    /// The field whose text a message's key has to be, by its place among the feed's fields.
+    pub key: Option<usize>,
     pub batch: BatchLimits,
     /// Thresholds are judged over the records of so many seconds.
     pub window_seconds: u32,

@@ -17,6 +17,8 @@ pub struct Message {
     /// Where its value lies in the payload.
     pub start: usize,
     pub end: usize,
+    /// Where its key ends, which lies behind the value; `None`: it has no key.
+    key_end: Option<usize>,
     pub content: Content,
 }
 
@@ -42,8 +44,8 @@ impl Message {
 }
 
 impl Messages {
-    /// `longest`: bytes that a record may have.
-    pub fn push(&mut self, offset: u64, value: Option<&[u8]>, longest: usize) {
+    /// `longest`: bytes that a record may have. Of a longer key so much is kept that it is still longer.
+    pub fn push(&mut self, offset: u64, key: Option<&[u8]>, value: Option<&[u8]>, longest: usize) {
         let start = self.payload.len();
         let bytes = value.unwrap_or_default();
         let content = match value {
@@ -53,7 +55,10 @@ impl Messages {
         };
         let kept = if content == Content::Value { bytes } else { &bytes[..bytes.len().min(KEPT)] };
         self.payload.extend_from_slice(kept);
-        self.list.push(Message { offset, start, end: self.payload.len(), content });
+        let end = self.payload.len();
+        self.payload.extend_from_slice(key.map_or(&[], |key| &key[..key.len().min(longest + 1)]));
+        let key_end = key.map(|_| self.payload.len());
+        self.list.push(Message { offset, start, end, key_end, content });
     }
 
     /// Keeps the first `count` messages, and gives away the rest.
@@ -63,6 +68,7 @@ impl Messages {
         for message in &mut list {
             message.start -= at;
             message.end -= at;
+            message.key_end = message.key_end.map(|end| end - at);
         }
         Self { payload: self.payload.split_off(at), list }
     }
@@ -75,7 +81,11 @@ impl Messages {
         &self.payload[message.start..message.end]
     }
 
-    /// All values, one behind the other.
+    pub fn key(&self, message: &Message) -> Option<&[u8]> {
+        message.key_end.map(|end| &self.payload[message.end..end])
+    }
+
+    /// All values, one behind the other, each with its key behind it.
     pub fn payload(&self) -> &[u8] {
         &self.payload
     }
@@ -101,19 +111,32 @@ mod tests {
     #[test]
     fn messages_that_are_split_keep_their_offsets_and_values() {
         let mut first = Messages::default();
-        for (offset, value) in [(3, Some("ab")), (5, None), (6, Some("c")), (9, Some("def"))] {
-            first.push(offset, value.map(str::as_bytes), 100);
+        let pushed =
+            [(3, Some("k"), Some("ab")), (5, Some("l"), None), (6, None, Some("c")), (9, Some(""), Some("def"))];
+        for (offset, key, value) in pushed {
+            first.push(offset, key.map(str::as_bytes), value.map(str::as_bytes), 100);
         }
         let rest = first.split_off(2);
-        let told = |messages: &Messages| -> Vec<(u64, String, Content)> {
+        let told = |messages: &Messages| -> Vec<(u64, Option<String>, String, Content)> {
+            let text = |bytes: &[u8]| String::from_utf8_lossy(bytes).into_owned();
             let tell = |message: &Message| {
-                let value = String::from_utf8_lossy(messages.value(message)).into_owned();
-                (message.offset, value, message.content)
+                (message.offset, messages.key(message).map(text), text(messages.value(message)), message.content)
             };
             messages.iter().map(tell).collect()
         };
-        assert_eq!(told(&first), [(3, "ab".into(), Content::Value), (5, String::new(), Content::Null)]);
-        assert_eq!(told(&rest), [(6, "c".into(), Content::Value), (9, "def".into(), Content::Value)]);
+        let expected =
+            [(3, Some("k".into()), "ab".into(), Content::Value), (5, Some("l".into()), String::new(), Content::Null)];
+        assert_eq!(told(&first), expected);
+        let expected = [(6, None, "c".into(), Content::Value), (9, Some(String::new()), "def".into(), Content::Value)];
+        assert_eq!(told(&rest), expected);
         assert!(first.split_off(2).is_empty() && first.len() == 2);
+    }
+
+    #[test]
+    fn a_key_that_is_longer_than_a_record_may_be_stays_longer_than_any_value() {
+        let mut messages = Messages::default();
+        messages.push(0, Some(&[b'k'; 9]), Some(b"kkkk"), 4);
+        let message = messages.iter().next().unwrap();
+        assert_eq!((messages.key(message), messages.value(message)), (Some(&b"kkkkk"[..]), &b"kkkk"[..]));
     }
 }

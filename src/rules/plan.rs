@@ -17,8 +17,8 @@ pub struct RuleId(pub u16);
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct RuleInfo {
     /// `amount.exclusiveMinimum`, `posted_at.type`, `transaction_id.required`, `record.fieldCount`,
-    /// `record.unclosedQuote`, `record.tooLong`, `schema-error`, `record.null` and `record.killer` of streams, `name.encoding` (not UTF-8), `name.nul` (Postgres holds no U+0000); a
-    /// rule of the feed's own by its name.
+    /// `record.unclosedQuote`, `record.tooLong`, `schema-error`, `record.null`, `record.killer` and `record.key` of
+    /// streams, `name.encoding` (not UTF-8), `name.nul` (Postgres holds no U+0000); a rule of the feed's own by its name.
     pub name: String,
     pub severity: Severity,
     /// Indices into the feed's fields; none where the rule is about the whole record.
@@ -37,7 +37,10 @@ pub struct Plan {
     pub(super) fields: Vec<FieldPlan>,
     pub(super) field_names: Vec<String>,
     pub(super) references: Vec<ReferenceRule>,
-    /// Fields whose text a rule of the feed looks at.
+    /// The field whose text is a message's key.
+    pub(super) key: Option<usize>,
+    pub(super) key_is_pii: bool,
+    /// Fields whose text a rule of the feed looks at, or that of a message's key.
     pub(super) looked_up: Vec<usize>,
     rules: Vec<RuleInfo>,
     /// For each rule what people read; empty for those whose message holds a figure of the record.
@@ -74,6 +77,8 @@ impl Plan {
             fields: Vec::with_capacity(feed.fields.len()),
             field_names: feed.fields.iter().map(|field| field.name.clone()).collect(),
             references: Vec::with_capacity(feed.rules.len()),
+            key: key(feed),
+            key_is_pii: key(feed).is_some_and(|field| feed.fields[field].pii),
             looked_up: looked_up(feed),
             rules: Vec::new(),
             messages: Vec::new(),
@@ -82,6 +87,9 @@ impl Plan {
         for name in STRUCTURE.iter().chain(of_streams) {
             let info = RuleInfo { name: (*name).to_owned(), severity: Severity::Error, fields: Vec::new() };
             plan.add(info, String::new());
+        }
+        if let Some(field) = plan.key {
+            plan.rules[usize::from(OTHER_KEY.0)].fields.push(field);
         }
         for (index, field) in feed.fields.iter().enumerate() {
             let compiled = plan.compile_field(index, field);
@@ -147,8 +155,13 @@ impl Plan {
     }
 }
 
+fn key(feed: &Feed) -> Option<usize> {
+    feed.stream.as_ref().and_then(|stream| stream.key)
+}
+
 fn looked_up(feed: &Feed) -> Vec<usize> {
-    let mut fields: Vec<usize> = feed.rules.iter().flat_map(|rule| rule.fields.iter().copied()).collect();
+    let by_rules = feed.rules.iter().flat_map(|rule| rule.fields.iter().copied());
+    let mut fields: Vec<usize> = by_rules.chain(key(feed)).collect();
     fields.sort_unstable();
     fields.dedup();
     fields
@@ -157,13 +170,15 @@ fn looked_up(feed: &Feed) -> Vec<usize> {
 const STRUCTURE: [&str; 3] = ["record.fieldCount", "record.unclosedQuote", "record.tooLong"];
 
 /// Of messages, behind [`STRUCTURE`].
-const OF_STREAMS: [&str; 3] = ["schema-error", "record.null", "record.killer"];
+const OF_STREAMS: [&str; 4] = ["schema-error", "record.null", "record.killer", "record.key"];
 /// A value that is not of its schema.
 pub(super) const SCHEMA_ERROR: RuleId = RuleId(3);
 /// No value at all.
 pub(super) const NULL_VALUE: RuleId = RuleId(4);
 /// It has killed whoever worked on it.
 pub(super) const KILLER: RuleId = RuleId(5);
+/// Its key is not what the feed expects.
+pub(super) const OTHER_KEY: RuleId = RuleId(6);
 
 /// The rule of a record that could not be read, in the order of [`STRUCTURE`].
 pub(super) fn structure_rule(fault: RecordFault) -> RuleId {

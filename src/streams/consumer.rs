@@ -278,7 +278,7 @@ impl<'i> Member<'i> {
                     None => break,
                     Some(Ok(message)) => {
                         let offset = message.offset().unsigned_abs();
-                        held.gathering.push(offset, message.payload(), longest, Instant::now());
+                        held.gathering.push(offset, message.key(), message.payload(), longest, Instant::now());
                         taken += 1;
                     }
                     Some(Err(KafkaError::MessageConsumption(

@@ -15,9 +15,9 @@ pub struct Gathering {
 
 impl Gathering {
     /// `longest`: bytes that a record may have.
-    pub fn push(&mut self, offset: u64, value: Option<&[u8]>, longest: usize, now: Instant) {
+    pub fn push(&mut self, offset: u64, key: Option<&[u8]>, value: Option<&[u8]>, longest: usize, now: Instant) {
         self.bytes += value.map_or(0, <[u8]>::len) as u64;
-        self.messages.push(offset, value, longest);
+        self.messages.push(offset, key, value, longest);
         self.since.get_or_insert(now);
     }
 
@@ -55,7 +55,7 @@ mod tests {
     fn gathered(values: &[&str], now: Instant) -> Gathering {
         let mut gathering = Gathering::default();
         for (offset, value) in values.iter().enumerate() {
-            gathering.push(offset as u64, Some(value.as_bytes()), 1_000, now);
+            gathering.push(offset as u64, None, Some(value.as_bytes()), 1_000, now);
         }
         gathering
     }

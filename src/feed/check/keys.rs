@@ -57,15 +57,23 @@ pub(super) fn columns(
     }
     let mut columns = Vec::new();
     for word in &key.value {
-        match fields.iter().position(|field| name(field) == Some(word.value.as_str())) {
-            None => findings.add(word.at, unknown(&word.value, fields)),
+        match column(word, fields, findings) {
             Some(index) if columns.contains(&index) => {
                 findings.add(word.at, format!("`{}` stands here a second time", word.value));
             }
-            Some(index) => columns.push(index),
+            index => columns.extend(index),
         }
     }
     columns
+}
+
+/// The index of the field that a word names.
+pub(super) fn column(word: &Written<String>, fields: &[FieldDocument], findings: &mut Findings) -> Option<usize> {
+    let index = fields.iter().position(|field| name(field) == Some(word.value.as_str()));
+    if index.is_none() {
+        findings.add(word.at, unknown(&word.value, fields));
+    }
+    index
 }
 
 fn unknown(word: &str, fields: &[FieldDocument]) -> String {

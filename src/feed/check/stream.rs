@@ -2,7 +2,7 @@
 
 use std::ops::RangeInclusive;
 
-use super::layout;
+use super::{keys, layout};
 use crate::feed::decode::Written;
 use crate::feed::document::{BatchDocument, FeedDocument, Scalar, StreamDocument, StreamValue};
 use crate::feed::fault::Findings;
@@ -18,12 +18,10 @@ const MILLISECONDS: RangeInclusive<u64> = 1..=60_000;
 
 const WINDOW_SECONDS: RangeInclusive<u64> = 1..=86_400;
 
-const LATER: &[&str] = &["key"];
-
 /// Where records come from, and how each becomes cells: a stream's values, or the layout of files.
 pub(super) fn source(feed: &FeedDocument, findings: &mut Findings) -> (Option<Stream>, Option<Layout>) {
     let Some(written) = &feed.stream else { return (None, layout::layout(feed, findings)) };
-    let stream = findings.within(StreamDocument::WHAT, |findings| stream(written, findings));
+    let stream = findings.within(StreamDocument::WHAT, |findings| stream(written, feed, findings));
     let framing = framing(written, findings);
     let layout = match written.value.as_ref().map(|value| value.value) {
         Some(StreamValue::Delimited) => delimited(feed, findings),
@@ -76,15 +74,17 @@ fn delimited(feed: &FeedDocument, findings: &mut Findings) -> Option<Layout> {
     }
 }
 
-fn stream(written: &StreamDocument, findings: &mut Findings) -> Option<Stream> {
-    written.keys.refuse_others(StreamDocument::WHAT, StreamDocument::KEYS, LATER, findings);
+fn stream(written: &StreamDocument, feed: &FeedDocument, findings: &mut Findings) -> Option<Stream> {
+    written.keys.refuse_others(StreamDocument::WHAT, StreamDocument::KEYS, &[], findings);
     written.keys.require("topic", "topic: payments", findings);
     written.keys.require("value", "value: json", findings);
     let topic = written.topic.as_ref().and_then(|topic| self::topic(topic, findings));
+    let fields = feed.fields.as_ref().map(|fields| fields.value.as_slice()).unwrap_or_default();
+    let key = written.key.as_ref().and_then(|key| findings.within("key", |f| keys::column(key, fields, f)));
     let batch = written.batch.as_ref();
     let batch = batch.map_or_else(BatchLimits::default, |batch| findings.within("batch", |f| limits(batch, f)));
     let window_seconds = written.window.as_ref().and_then(|window| self::window(window, findings));
-    Some(Stream { topic: topic?, batch, window_seconds: window_seconds.unwrap_or(Stream::WINDOW_SECONDS) })
+    Some(Stream { topic: topic?, key, batch, window_seconds: window_seconds.unwrap_or(Stream::WINDOW_SECONDS) })
 }
 
 fn window(written: &Written<Scalar>, findings: &mut Findings) -> Option<u32> {

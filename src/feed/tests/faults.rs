@@ -109,6 +109,7 @@ fn a_stream_that_is_wrong_is_refused() {
             "stream: { topic: t, value: json }\nthresholds: [ { rejects: 1%, action: rollback } ]",
             "thresholds.action: `rollback` cannot be for a stream, whose batches are final once they are loaded",
         ),
+        ("stream: { topic: t, value: json, key: ammount }", "stream.key: there is no field `ammount`"),
         ("stream: { topic: t, value: json }\nlayout: { format: delimited }", "a stream of JSON values has none"),
         ("stream: { topic: t, value: delimited }\nlayout: { format: delimited }", "expected `header: false` here"),
         ("stream: { topic: t, value: delimited }", "`layout` is missing"),

@@ -2,13 +2,13 @@
 
 mod avro;
 
-use super::{note, recycle};
+use super::{note, quoted, recycle};
 use crate::chunk::Position;
 use crate::feed::{Delimited, Layout, Severity};
 use crate::record::avro::{Cell, Readings, Texts};
 use crate::record::{Cells, Content, Message, Messages, Reader, RecordFault};
 use crate::rules::field::Nuls;
-use crate::rules::plan::{KILLER, NULL_VALUE, SCHEMA_ERROR, structure_rule};
+use crate::rules::plan::{KILLER, NULL_VALUE, OTHER_KEY, SCHEMA_ERROR, structure_rule};
 use crate::rules::{Breach, Plan, Reject, RuleId, RuleTally, Scratch, Value, Verdict, message};
 
 /// The cells of one record after the other, in the order of the feed's fields.
@@ -21,6 +21,14 @@ impl Buffers<'_> {
     fn new(fields: usize) -> Self {
         Self { json: vec![None; fields], avro: vec![None; fields] }
     }
+}
+
+/// A message, taken apart.
+#[derive(Clone, Copy)]
+struct Received<'m> {
+    at: Position,
+    key: Option<&'m [u8]>,
+    value: &'m [u8],
 }
 
 /// Why a message could not be read as a record.
@@ -78,67 +86,65 @@ impl Plan {
         scratch: &mut Scratch,
         accept: &mut impl FnMut(u64, &[Value<'_>]),
     ) -> Option<Reject> {
-        let value = messages.value(message);
+        let received = Received { at: place(message), key: messages.key(message), value: messages.value(message) };
         let judged = match (message.content, &self.layout) {
             (Content::Null, _) => Err(Unreadable { rule: NULL_VALUE, message: "has no value".to_owned() }),
             (Content::Overlong { length }, _) => Err(self.structure(RecordFault::Overlong { length })),
-            (Content::Value, Layout::Delimited(layout)) => self.judge_line(layout, value, message, scratch, accept),
-            (Content::Value, Layout::Json) => self.judge_json(value, message, &mut buffers.json, scratch, accept),
+            (Content::Value, Layout::Delimited(layout)) => self.judge_line(layout, received, scratch, accept),
+            (Content::Value, Layout::Json) => self.judge_json(received, &mut buffers.json, scratch, accept),
             (Content::Value, Layout::Avro(framing)) => {
                 let cells = &mut buffers.avro;
-                let read = avro::read(value, *framing, readings, cells);
-                read.map(|()| self.judge_typed(cells, message, scratch, accept))
+                let read = avro::read(received.value, *framing, readings, cells);
+                read.map(|()| self.judge_typed(cells, received, scratch, accept))
             }
         };
         let breaches = match judged {
             Ok(None) => return None,
             Ok(Some(breaches)) => breaches,
             Err(fault) => {
-                note(&mut scratch.tally, fault.rule, place(message));
+                note(&mut scratch.tally, fault.rule, received.at);
                 vec![self.unread(fault)]
             }
         };
         let (start, end) = (message.start, message.end);
-        Some(Reject { at: place(message), start, end, length: message.length(), breaches })
+        Some(Reject { at: received.at, start, end, length: message.length(), breaches })
     }
 
     fn judge_json<'m>(
         &self,
-        value: &'m [u8],
-        message: &Message,
+        received: Received<'m>,
         cells: &mut Cells<'m>,
         scratch: &mut Scratch,
         accept: &mut impl FnMut(u64, &[Value<'_>]),
     ) -> Result<Option<Vec<Breach>>, Unreadable> {
-        let read = self.members.read(value, cells);
+        let read = self.members.read(received.value, cells);
         read.map_err(|message| Unreadable { rule: SCHEMA_ERROR, message })?;
         // A NUL may come of an escape.
         let nuls = if cells.iter().flatten().any(|cell| cell.contains('\0')) { Nuls::Somewhere } else { Nuls::Absent };
         let text = |field: usize| cells[field].as_deref();
-        Ok(self.judge_fields((|field: usize| text(field).map(str::as_bytes), text), nuls, message, scratch, accept))
+        Ok(self.judge_fields((|field: usize| text(field).map(str::as_bytes), text), nuls, received, scratch, accept))
     }
 
     /// A message's value is one line, whose line end may be left out.
     fn judge_line(
         &self,
         layout: &Delimited,
-        value: &[u8],
-        message: &Message,
+        received: Received<'_>,
         scratch: &mut Scratch,
         accept: &mut impl FnMut(u64, &[Value<'_>]),
     ) -> Result<Option<Vec<Breach>>, Unreadable> {
         let undecodable = |message: &str| Unreadable { rule: SCHEMA_ERROR, message: message.to_owned() };
-        let mut reader = Reader::of_message(layout, self.fields.len(), value);
+        let mut reader = Reader::of_message(layout, self.fields.len(), received.value);
         let Some((record, fault)) = reader.next_record() else { return Err(undecodable("is empty")) };
-        if record.raw.len() < value.len() {
+        if record.raw.len() < received.value.len() {
             return Err(undecodable("is more than one line"));
         }
         if let Some(fault) = fault {
             return Err(self.structure(fault));
         }
-        let nuls = if memchr::memchr(0, value).is_some() { Nuls::Somewhere } else { Nuls::Absent };
+        let nuls = if memchr::memchr(0, received.value).is_some() { Nuls::Somewhere } else { Nuls::Absent };
         let both = (|field: usize| Some(record.cell(field)), |field: usize| record.text(field));
-        Ok(self.judge_fields(both, nuls, message, scratch, accept))
+        Ok(self.judge_fields(both, nuls, received, scratch, accept))
     }
 
     /// The cells of a value that was accepted, in the order of the feed's fields.
@@ -171,14 +177,14 @@ impl Plan {
         &self,
         (cell, text): (impl Fn(usize) -> Option<&'c [u8]>, impl Fn(usize) -> Option<&'c str>),
         nuls: Nuls,
-        message: &Message,
+        received: Received<'_>,
         scratch: &mut Scratch,
         accept: &mut impl FnMut(u64, &[Value<'_>]),
     ) -> Option<Vec<Breach>> {
         let mut read = recycle(std::mem::take(&mut scratch.values));
         scratch.broken.clear();
         self.judge_cells((&cell, text), &self.in_order, nuls, &mut read, &mut scratch.broken);
-        self.conclude(|field| cell(field).unwrap_or_default(), read, message, scratch, accept)
+        self.conclude(|field| cell(field).unwrap_or_default(), read, received, scratch, accept)
     }
 
     /// Asks the feed's own rules, and hands the record on if it may be loaded; `None`: it may. `bytes` gives a field's text.
@@ -186,7 +192,7 @@ impl Plan {
         &self,
         bytes: impl Fn(usize) -> &'c [u8],
         read: Vec<Value<'_>>,
-        message: &Message,
+        received: Received<'_>,
         scratch: &mut Scratch,
         accept: &mut impl FnMut(u64, &[Value<'_>]),
     ) -> Option<Vec<Breach>> {
@@ -194,15 +200,33 @@ impl Plan {
         for rule in &self.references {
             rule.judge(&bytes, &read, key, broken);
         }
+        // The rules stand in their order: this one is before all of fields.
+        if self.key.is_some_and(|field| bytes(field) != received.key.unwrap_or_default()) {
+            broken.insert(0, OTHER_KEY);
+        }
         for rule in broken.iter() {
-            note(tally, *rule, place(message));
+            note(tally, *rule, received.at);
         }
         let accepted = broken.iter().all(|rule| self.rule(*rule).severity == Severity::Warn);
         if accepted {
-            accept(message.offset, &read);
+            accept(received.at.record, &read);
         }
         *values = recycle(read);
-        (!accepted).then(|| broken.iter().map(|rule| self.breach(*rule, &bytes)).collect())
+        let breach = |rule: &RuleId| match *rule {
+            OTHER_KEY => self.other_key(&bytes, received.key),
+            rule => self.breach(rule, &bytes),
+        };
+        (!accepted).then(|| broken.iter().map(breach).collect())
+    }
+
+    /// A key is quoted where its field may be.
+    fn other_key<'c>(&self, bytes: impl Fn(usize) -> &'c [u8], key: Option<&[u8]>) -> Breach {
+        let message = match key {
+            None => "is not the key of its message, which has none".to_owned(),
+            Some(_) if self.key_is_pii => "is not the key of its message".to_owned(),
+            Some(key) => format!("is not the key of its message, which is {}", quoted(key)),
+        };
+        Breach { message, ..self.breach(OTHER_KEY, bytes) }
     }
 
     fn structure(&self, fault: RecordFault) -> Unreadable {

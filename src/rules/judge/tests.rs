@@ -340,6 +340,7 @@ fn a_plan_needs_every_set_with_as_many_columns_as_the_rule_has_fields() {
 fn stream() -> Feed {
     let stream = crate::feed::Stream {
         topic: "t".to_owned(),
+        key: None,
         batch: crate::feed::BatchLimits::default(),
         window_seconds: crate::feed::Stream::WINDOW_SECONDS,
     };
@@ -348,9 +349,21 @@ fn stream() -> Feed {
 
 /// What became of each value: its values, or the rules that it broke.
 fn judged_messages(feed: &Feed, values: &[Option<&[u8]>]) -> Vec<Result<String, String>> {
+    let keyless: Vec<_> = values.iter().map(|value| (None, *value)).collect();
+    judged_with_keys(feed, &keyless, |breach| breach.rule.clone())
+}
+
+type Bytes<'m> = Option<&'m [u8]>;
+
+/// As [`judged_messages`], of keys and values; `told` says what is to be read of a breach.
+fn judged_with_keys(
+    feed: &Feed,
+    pushed: &[(Bytes<'_>, Bytes<'_>)],
+    told: impl Fn(&Breach) -> String,
+) -> Vec<Result<String, String>> {
     let mut messages = crate::record::Messages::default();
-    values.iter().zip(7_u64..).for_each(|(value, offset)| messages.push(offset, *value, 100));
-    let mut outcomes: Vec<Option<Result<String, String>>> = vec![None; values.len()];
+    pushed.iter().zip(7_u64..).for_each(|((key, value), offset)| messages.push(offset, *key, *value, 100));
+    let mut outcomes: Vec<Option<Result<String, String>>> = vec![None; pushed.len()];
     let place = |offset: u64| usize::try_from(offset - 7).unwrap();
     let verdict =
         compiled(feed).judge_messages(&messages, &Readings::new(), &mut Scratch::default(), |offset, values| {
@@ -358,7 +371,7 @@ fn judged_messages(feed: &Feed, values: &[Option<&[u8]>]) -> Vec<Result<String, 
         });
     assert_eq!(verdict.records, verdict.accepted + verdict.rejects.len() as u64);
     for reject in &verdict.rejects {
-        let rules: Vec<_> = reject.breaches.iter().map(|breach| breach.rule.as_str()).collect();
+        let rules: Vec<_> = reject.breaches.iter().map(&told).collect();
         outcomes[place(reject.at.record)] = Some(Err(rules.join(" ")));
     }
     outcomes.into_iter().map(|outcome| outcome.unwrap()).collect()
@@ -399,4 +412,36 @@ fn a_message_that_is_text_is_one_line() {
     assert_eq!(outcomes[0], outcomes[1]);
     let broken: Vec<&str> = outcomes[2..].iter().map(|outcome| outcome.as_ref().unwrap_err().as_str()).collect();
     assert_eq!(broken, ["record.fieldCount", "schema-error", "schema-error"]);
+}
+
+#[test]
+fn a_messages_key_is_the_text_of_the_field_that_the_feed_expects() {
+    let mut feed = stream();
+    feed.stream.as_mut().unwrap().key = Some(0);
+    let good = Some(&br#"{"key":"T001","currency":"EUR"}"#[..]);
+    let pushed: [(Bytes<'_>, Bytes<'_>); 5] = [
+        (Some(b"T001"), good),
+        (Some(b"T0011"), good),
+        (None, good),
+        (Some(b""), Some(br#"{"amount":"-1","currency":"EUR"}"#)),
+        (Some(b"\xff"), Some(br#"{"currency":"EUR"}"#)),
+    ];
+    let said = |breach: &Breach| {
+        let value = breach.value.as_deref().unwrap_or("record");
+        format!("{}: {} {} {}.", breach.rule, breach.field.as_deref().unwrap_or_default(), value, breach.message)
+    };
+    let outcomes = judged_with_keys(&feed, &pushed, said);
+    assert!(outcomes[0].is_ok(), "{outcomes:?}");
+    let broken: Vec<&str> = outcomes[1..].iter().map(|outcome| outcome.as_ref().unwrap_err().as_str()).collect();
+    let required = "key.required: key  is required.";
+    let expected = [
+        "record.key: key T001 is not the key of its message, which is T0011.",
+        "record.key: key T001 is not the key of its message, which has none.",
+        &format!("{required} amount.exclusiveMinimum: amount -1 must be greater than 0."),
+        &format!("record.key: key  is not the key of its message, which is \u{fffd}. {required}"),
+    ];
+    assert_eq!(broken, expected);
+    feed.fields[0].pii = true;
+    let outcomes = judged_with_keys(&feed, &pushed[1..2], said);
+    assert_eq!(outcomes[0], Err("record.key: key T001 is not the key of its message.".to_owned()));
 }

@@ -96,3 +96,33 @@ async fn what_the_table_refuses_is_a_reject_that_names_the_record_which_loaded()
     assert_eq!(bench.installation.database.number("select rejected from fabric.stream_positions").await, 2);
     assert_eq!(bench.installation.database.number("select window_rejected from fabric.stream_positions").await, 2);
 }
+
+#[tokio::test]
+async fn a_key_that_is_not_what_the_feed_expects_is_a_reject() {
+    let bench = Bench::new(1).await;
+    let keyed = |comment: &str| bench.definition(comment).replace("value: json", "value: json\n  key: id");
+    bench.apply(&keyed("keyed"));
+    let described = bench.installation.succeed(&["streams", "describe", "payments"]);
+    assert!(described.contains("key      the text of id: records of one key keep their order"), "{described}");
+    let validator = bench.installation.validator();
+    for key in [Some("P1"), Some("P2"), None] {
+        bench.send_keyed(&bench.topic, key, br#"{"id":"P1","amount":1}"#).await;
+    }
+    bench.until(3).await;
+    let why: Vec<String> = sqlx::query_scalar("select reasons::text from fabric.stream_rejects order by \"offset\"")
+        .fetch_all(&bench.installation.database.pool)
+        .await
+        .unwrap();
+    assert_eq!((rules(&bench).await, why.len()), (vec!["record.key".to_owned()], 2));
+    assert!(why[0].contains("is not the key of its message, which is P2"), "{why:?}");
+    assert!(why[1].contains("is not the key of its message, which has none"), "{why:?}");
+
+    // A feed that expects none takes any.
+    validator.terminate();
+    bench.apply(&bench.definition("any key"));
+    let _validator = bench.installation.validator();
+    bench.send_keyed(&bench.topic, Some("P2"), br#"{"id":"P4","amount":1}"#).await;
+    bench.until(4).await;
+    assert_eq!(rules(&bench).await, ["record.key"]);
+    assert_eq!(bench.installation.database.number("select count(*) from payments").await, 2);
+}

@@ -137,7 +137,12 @@ impl Bench {
     }
 
     pub async fn send_to(&self, topic: &str, value: &[u8]) {
-        let record = FutureRecord::to(topic).key("k").payload(value);
+        self.send_keyed(topic, Some("k"), value).await;
+    }
+
+    pub async fn send_keyed(&self, topic: &str, key: Option<&str>, value: &[u8]) {
+        let mut record = FutureRecord::to(topic).payload(value);
+        record.key = key;
         self.producer.send(record, Timeout::After(Duration::from_secs(30))).await.unwrap();
     }
 

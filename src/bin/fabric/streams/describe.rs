@@ -59,6 +59,13 @@ fn value_of(feed: &Feed) -> String {
     }
 }
 
+fn key_of(feed: &Feed, stream: &Stream) -> String {
+    match stream.key {
+        None => "any: it is not read; records of one key keep their order".to_owned(),
+        Some(field) => format!("the text of {}: records of one key keep their order", feed.fields[field].name),
+    }
+}
+
 /// Where a value has the field.
 fn place(field: &Field, layout: &Layout, number: usize) -> String {
     match (layout, &field.pointer) {
@@ -80,7 +87,7 @@ fn as_json(feed: &Feed, version: i32, stream: &Stream, longest: usize) -> Value 
     json!({
         "feed": feed.name.as_str(), "version": version, "topic": stream.topic,
         "value": match feed.layout { Layout::Avro(_) => "avro", Layout::Json => "json", Layout::Delimited(_) => "delimited" },
-        "key": "any", "headers": [], "longestValueBytes": longest,
+        "key": stream.key.map(|field| &feed.fields[field].name), "headers": [], "longestValueBytes": longest,
         "batch": {
             "records": stream.batch.records, "bytes": stream.batch.bytes, "milliseconds": stream.batch.milliseconds,
         },
@@ -91,12 +98,13 @@ fn as_json(feed: &Feed, version: i32, stream: &Stream, longest: usize) -> Value 
 fn text(feed: &Feed, version: i32, stream: &Stream, longest: usize, topic: &Topic, subject: &str) -> String {
     let batch = stream.batch;
     let mut text = format!(
-        "{} v{version}\n  topic    {}: {}\n  value    {}\n{subject}  key      any: it is not read; records of one key keep their order\n  \
+        "{} v{version}\n  topic    {}: {}\n  value    {}\n{subject}  key      {}\n  \
          headers  none are needed\n  limit    {}\n  batch    {} records, {}, or {} ms after its first: then they are in the table\n\n",
         feed.name,
         stream.topic,
         topic.words(),
         value_of(feed),
+        key_of(feed, stream),
         topic.limit(longest),
         batch.records,
         figures::bytes(batch.bytes),

@@ -1,8 +1,7 @@
 //! Judges messages that are Avro, whose values have their types already.
 
-use super::{Unreadable, recycle};
+use super::{Received, Unreadable, recycle};
 use crate::feed::Framing;
-use crate::record::Message;
 use crate::record::avro::{Cell, Known, Readings, schema_ref};
 use crate::rules::plan::SCHEMA_ERROR;
 use crate::rules::{Breach, Plan, Scratch, Value};
@@ -34,7 +33,7 @@ impl Plan {
     pub(super) fn judge_typed(
         &self,
         cells: &[Option<Cell<'_>>],
-        message: &Message,
+        received: Received<'_>,
         scratch: &mut Scratch,
         accept: &mut impl FnMut(u64, &[Value<'_>]),
     ) -> Option<Vec<Breach>> {
@@ -48,7 +47,7 @@ impl Plan {
             // Its reject quotes what it breaks.
             false => texts.write(cells, 0..cells.len()),
         }
-        let breaches = self.conclude(|field| texts.of(cells, field), read, message, scratch, accept);
+        let breaches = self.conclude(|field| texts.of(cells, field), read, received, scratch, accept);
         scratch.texts = texts;
         breaches
     }
@@ -113,7 +112,7 @@ rules:
         let reading = Known::Reading(Reading::new(WRITER, &feed).unwrap().into());
         let readings = Readings::from([(SchemaRef::Fingerprint(fingerprint(&schema)), reading)]);
         let mut messages = Messages::default();
-        values.iter().zip(0..).for_each(|(value, offset)| messages.push(offset, Some(value), 1_000));
+        values.iter().zip(0..).for_each(|(value, offset)| messages.push(offset, None, Some(value), 1_000));
         let mut outcomes = vec![String::new(); values.len()];
         let verdict = plan.judge_messages(&messages, &readings, &mut Scratch::default(), |offset, values| {
             outcomes[usize::try_from(offset).unwrap()] = format!("{values:?}");
