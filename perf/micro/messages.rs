@@ -76,7 +76,7 @@ fn messages(input: &Input, write: &mut Write<'_>) -> Messages {
     for chunk in chunks(input) {
         plan.judge(&columns, &chunk, &mut Scratch::default(), |record, values| {
             let cells: Vec<&[u8]> = (0..record.len()).map(|cell| record.cell(cell)).collect();
-            messages.push(offset, Some(&write(values, &cells)), usize::MAX);
+            messages.push(offset, None, Some(&write(values, &cells)), usize::MAX);
             offset += 1;
         });
     }

@@ -56,7 +56,7 @@ impl Messages {
         let kept = if content == Content::Value { bytes } else { &bytes[..bytes.len().min(KEPT)] };
         self.payload.extend_from_slice(kept);
         let end = self.payload.len();
-        self.payload.extend_from_slice(key.map_or(&[], |key| &key[..key.len().min(longest + 1)]));
+        self.payload.extend_from_slice(key.map_or(&[], |key| &key[..key.len().min(longest.saturating_add(1))]));
         let key_end = key.map(|_| self.payload.len());
         self.list.push(Message { offset, start, end, key_end, content });
     }
