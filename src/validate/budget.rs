@@ -68,8 +68,11 @@ impl Share {
     /// What the message holds now.
     pub fn weigh(&self, bytes: usize) {
         let bytes = bytes.max(LEAST_WEIGHT);
-        self.budget.held.fetch_add(bytes, Ordering::AcqRel);
-        self.give(self.bytes.swap(bytes, Ordering::AcqRel));
+        let held = self.bytes.swap(bytes, Ordering::AcqRel);
+        match bytes.checked_sub(held) {
+            Some(more) => _ = self.budget.held.fetch_add(more, Ordering::AcqRel),
+            None => self.give(held - bytes),
+        }
     }
 
     fn give(&self, bytes: usize) {
@@ -111,5 +114,24 @@ mod tests {
         assert_eq!(budget.held.load(Ordering::Acquire), 12_000);
         drop(share);
         assert_eq!(budget.held.load(Ordering::Acquire), 0);
+    }
+
+    #[test]
+    fn only_bytes_that_come_back_wake_the_poller() {
+        const WHILE: std::time::Duration = std::time::Duration::from_millis(50);
+        let budget = Budget::new(100_000, std::thread::current());
+        let sleeps = || {
+            let began = std::time::Instant::now();
+            std::thread::park_timeout(WHILE);
+            began.elapsed() >= WHILE
+        };
+        let share = budget.take(5_000);
+        share.weigh(30_000);
+        share.weigh(30_000);
+        assert!(sleeps());
+        share.weigh(29_999);
+        assert!(!sleeps());
+        drop(share);
+        assert!(!sleeps());
     }
 }
