@@ -126,7 +126,9 @@ impl Gates {
 
 impl Gate {
     fn ask(&mut self, origin: Origin, asked: Instant, now: Instant) -> Answer {
-        let Some(fault) = self.fault.as_ref().filter(|fault| now - fault.last_met <= FORGOTTEN_AFTER) else {
+        // Forgotten for good: a leave is stale for as long as there is a fault.
+        self.fault.take_if(|fault| now - fault.last_met > FORGOTTEN_AFTER);
+        let Some(fault) = &self.fault else {
             self.inside += 1;
             return Answer::Enter(Tries::Sound);
         };
@@ -259,5 +261,22 @@ mod tests {
         let later = start + 60 * SECOND;
         assert_eq!(gate.met(later, later + 2 * SECOND, "held"), Patience::Retry);
         assert_eq!(ask(&mut gate, Origin::Publisher, later, later + 60 * SECOND), "enter");
+    }
+
+    #[test]
+    fn a_leave_that_is_given_after_an_old_hold_is_not_stale() {
+        let gates = Arc::new(Gates::default());
+        let key = (String::from("cards"), 1);
+        let enter = |now| {
+            let answer = gates.lock().entry(key.clone()).or_default().ask(Origin::Copy, now, now);
+            assert!(matches!(answer, Answer::Enter(Tries::Sound)));
+            Pass { gates: Arc::clone(&gates), key: key.clone(), tries: Tries::Sound }
+        };
+        let start = Instant::now();
+        let pass = enter(start);
+        pass.gate(|gate| gate.met(start, start + SECOND, "held"));
+        assert!(pass.is_stale());
+        drop(pass);
+        assert!(!enter(start + SECOND + FORGOTTEN_AFTER + SECOND).is_stale());
     }
 }
