@@ -17,7 +17,7 @@ use crate::chunk::{ChunkId, Delivery, JobId};
 use crate::feed::Feed;
 use crate::ingest::{Copied, copy_owed};
 use crate::ledger::JobState;
-use crate::load::probe_target;
+use crate::load::{TargetError, probe_target};
 use crate::retry::Waits;
 use crate::settings::Settings;
 use crate::{jobs, postgres};
@@ -160,7 +160,10 @@ async fn work(settings: Settings, job: LiveJob, feed: Feed, step: Step) -> Resul
     let in_words = |error: sqlx::Error| postgres::describe(&error, &settings.postgres);
     let mut connection = postgres::connect(&settings.postgres, "fabric steward probe").await.map_err(in_words)?;
     if step != Step::Send {
-        probe_target(&mut connection, &feed).await.map_err(|error| error.to_string())?;
+        probe_target(&mut connection, &feed).await.map_err(|error| match error {
+            TargetError::Unfit(reason) => reason,
+            TargetError::Postgres(error) => in_words(error),
+        })?;
     }
     if step == Step::Try {
         let first: Vec<_> = jobs::to_try(&mut connection, job.job).await.map_err(in_words)?.into_iter().collect();
