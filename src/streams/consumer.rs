@@ -21,7 +21,7 @@ use tracing::{debug, error, info, warn};
 use super::gathering::Gathering;
 use super::known::{Stream, Streams};
 use super::opening::Opener;
-use super::partition::{Begun, Closed, Partition, Standing};
+use super::partition::{Begins, Begun, Closed, Partition, Standing};
 use crate::feed::BatchLimits;
 use crate::kafka;
 use crate::retry::Waits;
@@ -50,6 +50,15 @@ pub struct Intake {
     pub deliver: UnboundedSender<Closed>,
     pub runtime: Handle,
     pub health: Arc<Health>,
+}
+
+impl Intake {
+    /// Has a partition fetched again from Postgres' position.
+    fn reopen(&self, partition: &Arc<Partition>) {
+        if partition.reopen() {
+            self.runtime.spawn(Arc::clone(&self.opener).open(Arc::clone(partition)));
+        }
+    }
 }
 
 struct Held {
@@ -254,7 +263,7 @@ impl<'i> Member<'i> {
             list.set_all_offsets(Offset::Offset(next))?;
             self.consumer.incremental_assign(&list)?;
             let held = &mut self.held[at];
-            (held.queue, held.gathering, held.share) = (queue, Gathering::default(), None);
+            (held.queue, held.gathering, held.share) = (queue, Gathering::from(next), None);
             held.partition.open();
         }
         Ok(())
@@ -277,17 +286,19 @@ impl<'i> Member<'i> {
                 match held.queue.poll(Duration::ZERO) {
                     None => break,
                     Some(Ok(message)) => {
-                        let offset = message.offset().unsigned_abs();
-                        held.gathering.push(offset, message.key(), message.payload(), longest, Instant::now());
+                        let (offset, now) = (message.offset(), Instant::now());
+                        if held.gathering.push(offset, message.key(), message.payload(), longest, now).is_err() {
+                            let partition = &held.partition;
+                            error!(%partition, offset, "a message came a second time: the partition is fetched again");
+                            self.intake.reopen(partition);
+                            break;
+                        }
                         taken += 1;
                     }
                     Some(Err(KafkaError::MessageConsumption(
                         RDKafkaErrorCode::AutoOffsetReset | RDKafkaErrorCode::OffsetOutOfRange,
                     ))) => {
-                        if held.partition.reopen() {
-                            let opening = Arc::clone(&self.intake.opener).open(Arc::clone(&held.partition));
-                            self.intake.runtime.spawn(opening);
-                        }
+                        self.intake.reopen(&held.partition);
                         break;
                     }
                     Some(Err(fault @ KafkaError::MessageConsumptionFatal(_))) => return Err(fault),
@@ -318,15 +329,20 @@ impl<'i> Member<'i> {
                 continue;
             }
             let Some(share) = held.share.take() else { continue };
-            match held.partition.begin() {
-                Some(Begun { expected, topic_id, epoch }) => {
+            let from = held.gathering.begins_at();
+            match held.partition.begin(from) {
+                Begins::Here(Begun { expected, topic_id, epoch }) => {
                     let partition = Arc::clone(&held.partition);
                     let messages = held.gathering.take();
                     // The receiver is gone only when the process ends.
                     let _ = self.intake.deliver.send(Closed { partition, expected, topic_id, epoch, messages, share });
                 }
-                // One is in flight: this one waits.
-                None => held.share = Some(share),
+                Begins::NotNow => held.share = Some(share),
+                Begins::Elsewhere { next } => {
+                    let partition = &held.partition;
+                    error!(%partition, from, next, "messages are missing before a batch: the partition is fetched again");
+                    self.intake.reopen(partition);
+                }
             }
         }
         next

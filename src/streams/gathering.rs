@@ -11,14 +11,39 @@ pub struct Gathering {
     messages: Messages,
     bytes: u64,
     since: Option<Instant>,
+    /// Behind the last message of the batch before, or where the partition was placed.
+    from: i64,
+    /// Behind the last message.
+    next: i64,
 }
 
+/// A message comes after one that is behind it in the log.
+#[derive(Debug, PartialEq, Eq)]
+pub struct OutOfOrder;
+
 impl Gathering {
+    /// Of a partition that is fetched from there on.
+    pub fn from(offset: i64) -> Self {
+        Self { from: offset, next: offset, ..Self::default() }
+    }
+
     /// `longest`: bytes that a record may have.
-    pub fn push(&mut self, offset: u64, key: Option<&[u8]>, value: Option<&[u8]>, longest: usize, now: Instant) {
+    pub fn push(
+        &mut self,
+        offset: i64,
+        key: Option<&[u8]>,
+        value: Option<&[u8]>,
+        longest: usize,
+        now: Instant,
+    ) -> Result<(), OutOfOrder> {
+        if offset < self.next {
+            return Err(OutOfOrder);
+        }
+        self.next = offset + 1;
         self.bytes += value.map_or(0, <[u8]>::len) as u64;
-        self.messages.push(offset, key, value, longest);
+        self.messages.push(offset.unsigned_abs(), key, value, longest);
         self.since.get_or_insert(now);
+        Ok(())
     }
 
     /// Whether it takes another message before it is loaded.
@@ -40,9 +65,15 @@ impl Gathering {
         self.messages.payload().len()
     }
 
-    /// The batch; it begins anew.
+    /// Where the batch begins: between there and its first message is none.
+    pub fn begins_at(&self) -> i64 {
+        self.from
+    }
+
+    /// The batch; another begins behind it.
     pub fn take(&mut self) -> Messages {
-        std::mem::take(self).messages
+        let next = Self::from(self.next);
+        std::mem::replace(self, next).messages
     }
 }
 
@@ -54,8 +85,8 @@ mod tests {
 
     fn gathered(values: &[&str], now: Instant) -> Gathering {
         let mut gathering = Gathering::default();
-        for (offset, value) in values.iter().enumerate() {
-            gathering.push(offset as u64, None, Some(value.as_bytes()), 1_000, now);
+        for (offset, value) in (0..).zip(values) {
+            gathering.push(offset, None, Some(value.as_bytes()), 1_000, now).unwrap();
         }
         gathering
     }
@@ -76,5 +107,17 @@ mod tests {
         let mut gathering = gathered(&["a"], now);
         assert_eq!(gathering.take().len(), 1);
         assert_eq!((gathering.bytes(), gathering.closes_at(&LIMITS)), (0, None));
+    }
+
+    #[test]
+    fn a_batch_begins_where_the_one_before_has_ended_or_the_partition_was_placed() {
+        let now = Instant::now();
+        let mut gathering = Gathering::from(5);
+        let push = |gathering: &mut Gathering, offset| gathering.push(offset, None, Some(b"a"), 1_000, now);
+        assert_eq!((push(&mut gathering, 7), push(&mut gathering, 8)), (Ok(()), Ok(())));
+        assert_eq!((gathering.begins_at(), gathering.take().last_offset()), (5, Some(8)));
+        assert_eq!(push(&mut gathering, 8), Err(OutOfOrder));
+        assert_eq!(push(&mut gathering, 11), Ok(()));
+        assert_eq!(gathering.begins_at(), 9);
     }
 }

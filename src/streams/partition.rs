@@ -54,6 +54,18 @@ pub struct Closed {
     pub share: Share,
 }
 
+/// Whether a batch may begin.
+#[derive(Debug)]
+pub enum Begins {
+    Here(Begun),
+    /// Another is in flight, or the partition is not open.
+    NotNow,
+    /// Something is missing between the batch and what is loaded, or it is loaded already.
+    Elsewhere {
+        next: i64,
+    },
+}
+
 /// Where a batch begins.
 #[derive(Debug)]
 pub struct Begun {
@@ -103,14 +115,15 @@ impl Partition {
         }
     }
 
-    /// Takes the way for a batch; `None`: it may not be loaded now.
-    pub fn begin(&self) -> Option<Begun> {
+    /// Takes the way for a batch that begins there.
+    pub fn begin(&self, from: i64) -> Begins {
         match &mut *self.lock() {
+            Standing::Open { next, in_flight: false, .. } if *next != from => Begins::Elsewhere { next: *next },
             Standing::Open { next, topic_id, epoch, in_flight } if !*in_flight => {
                 *in_flight = true;
-                Some(Begun { expected: *next, topic_id: Arc::clone(topic_id), epoch: *epoch })
+                Begins::Here(Begun { expected: *next, topic_id: Arc::clone(topic_id), epoch: *epoch })
             }
-            _ => None,
+            _ => Begins::NotNow,
         }
     }
 
@@ -243,19 +256,34 @@ mod tests {
         partition.open();
     }
 
+    fn begun_at(partition: &Partition, from: i64) -> Begun {
+        match partition.begin(from) {
+            Begins::Here(begun) => begun,
+            other => panic!("{other:?}"),
+        }
+    }
+
     #[test]
     fn one_batch_is_in_flight_and_the_next_begins_where_it_ended() {
         let partition = opened(5);
-        let begun = partition.begin().unwrap();
-        assert!(begun.expected == 5 && partition.begin().is_none() && partition.rests_at().is_none());
+        let begun = begun_at(&partition, 5);
+        assert!(matches!(partition.begin(9), Begins::NotNow) && partition.rests_at().is_none());
         partition.loaded(begun.epoch, 9);
-        assert_eq!(partition.begin().map(|begun| begun.expected), Some(9));
+        assert_eq!(begun_at(&partition, 9).expected, 9);
+    }
+
+    #[test]
+    fn a_batch_with_something_missing_before_it_does_not_begin() {
+        let partition = opened(5);
+        assert!(matches!(partition.begin(6), Begins::Elsewhere { next: 5 }));
+        assert!(matches!(partition.begin(4), Begins::Elsewhere { next: 5 }));
+        assert_eq!(partition.rests_at(), Some(5));
     }
 
     #[test]
     fn a_batch_of_before_it_was_opened_anew_moves_nothing() {
         let partition = opened(5);
-        let before = partition.begin().unwrap();
+        let before = begun_at(&partition, 5);
         assert!(partition.reopen());
         open_again(&partition, 5);
         partition.loaded(before.epoch, 9);
