@@ -27,6 +27,7 @@
 //! | [`processes`] | heartbeats | who runs, what each holds, where its time goes |
 //! | [`top`] | readings of Postgres and Kafka | a live view for people |
 //! | [`doctor`] | an installation | what is wrong with it, and what to do |
+//! | [`faults`] | what the fault suite wants | this program, killed, frozen or wrong at a chosen place; in no release |
 //!
 //! `feed`, `chunk`, `record`, `rules`, `copy`, `ledger`, `report` and `generate` are pure: no client library, no clock,
 //! no async. The feature `server` adds what talks to Kafka and Postgres.
@@ -47,6 +48,8 @@ pub mod source;
 
 #[cfg(feature = "server")]
 pub mod doctor;
+#[cfg(feature = "server")]
+pub mod faults;
 #[cfg(feature = "server")]
 pub mod ingest;
 #[cfg(feature = "server")]

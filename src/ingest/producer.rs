@@ -10,6 +10,7 @@ use rdkafka::producer::{BaseRecord, Producer as _, ProducerContext};
 
 use super::publication::{Halt, Sent};
 use crate::chunk::{Envelope, Lane, Origin};
+use crate::faults;
 use crate::kafka;
 use crate::settings::{IngestSettings, KafkaSettings};
 use crate::telemetry::catalog::{PUBLISHED_BYTES, PUBLISHED_CHUNKS, PUBLISHED_RECORDS, STAGE};
@@ -34,6 +35,7 @@ impl ProducerContext for DeliveryReports {
     fn delivery(&self, result: &DeliveryResult<'_>, sent: Box<Sent>) {
         match result {
             Ok(message) => {
+                faults::point("publish.acked");
                 acknowledged(&sent);
                 sent.publication.acknowledge(sent.bytes, message.partition(), message.offset());
             }
@@ -75,6 +77,7 @@ impl ChunkProducer {
 
     /// Sends one sealed chunk that `sent.publication` has admitted; `message` is its encoding.
     pub fn send(&self, envelope: &Envelope, message: &[u8], sent: Sent) -> Result<(), Halt> {
+        faults::point("publish.before");
         let partition = envelope.id.partition(self.partitions);
         let job = envelope.id.job.to_string();
         let seq = envelope.id.seq.to_string();
@@ -91,7 +94,10 @@ impl ChunkProducer {
                 .payload(message)
                 .headers(headers);
             match self.inner.send(record) {
-                Ok(()) => return Ok(()),
+                Ok(()) => {
+                    faults::point("publish.sent");
+                    return Ok(());
+                }
                 Err((KafkaError::MessageProduction(RDKafkaErrorCode::QueueFull), record)) => {
                     opaque = record.delivery_opaque;
                     // The publication bounds what is in flight; other jobs of this process may hold the rest.

@@ -8,6 +8,7 @@ use super::evict::evict_blockers;
 use super::faults::answer;
 use super::gate::Tries;
 use super::piece::Piece;
+use crate::faults;
 use crate::ledger::Fence;
 use crate::settings::LoadSettings;
 
@@ -56,6 +57,7 @@ pub(super) async fn open<P: Piece>(
 ) -> Result<Vec<Opened>, sqlx::Error> {
     let (began, patience) = (Instant::now(), load.evict_after + 2 * load.lock_timeout);
     let text = statement(pieces, load, loader, tries);
+    faults::statement("load.fence", connection).await?;
     loop {
         let asked = tokio::select! {
             asked = sqlx::raw_sql(AssertSqlSafe(text.clone())).fetch_all(&mut *connection) => asked,

@@ -7,6 +7,7 @@ use sqlx::{AssertSqlSafe, PgConnection};
 use super::faults::{FaultClass, Site, classify_error};
 use super::{Outcome, Piece, counted, slow, sql};
 use crate::copy::{KeepSource, joined};
+use crate::faults;
 use crate::telemetry::{Statement, timed};
 
 /// An error, and what the statement that raised it was about.
@@ -96,18 +97,21 @@ async fn copy_rows<P: Piece>(connection: &mut PgConnection, pieces: &[&P]) -> Re
     let feed = &pieces[0].feed().feed;
     let statement = format!("copy {} ({}) from stdin (format binary)", sql::table(&feed.target), sql::columns(feed));
     let copies: Vec<_> = pieces.iter().map(|piece| piece.rows()).collect();
+    faults::statement("load.rows", connection).await?;
     timed(Statement::CopyRows, copy(connection, &statement, &copies)).await
 }
 
 async fn copy_rejects<P: Piece>(connection: &mut PgConnection, copies: &[&[u8]]) -> Result<u64, sqlx::Error> {
     let columns = sql::idents(P::REJECTS.columns.iter().copied());
     let statement = format!("copy {} ({columns}) from stdin (format binary)", P::REJECTS.name);
+    faults::statement("load.rejects", connection).await?;
     timed(Statement::CopyRejects, copy(connection, &statement, copies)).await
 }
 
 async fn commit(connection: &mut PgConnection) -> Result<(), sqlx::Error> {
+    faults::statement("load.commit.sent", connection).await?;
     timed(Statement::Commit, sqlx::raw_sql("commit").execute(connection)).await?;
-    Ok(())
+    faults::answer("load.commit.acked").await
 }
 
 /// One COPY of what several whole ones in memory hold. Answers how many rows it stored.
@@ -120,6 +124,7 @@ pub(super) async fn copy(connection: &mut PgConnection, statement: &str, copies:
             return Err(error);
         }
     }
+    faults::step("load.copying").await;
     copy.finish().await
 }
 

@@ -8,9 +8,10 @@ use futures::FutureExt as _;
 use tokio::sync::Semaphore;
 
 use crate::chunk::Origin;
+use crate::faults;
 use crate::load::{Aside, Entry, Gates, JudgedBatch, LoadError, Loader, Outcome, Pass};
 use crate::settings::{LoadSettings, PostgresSettings, Settings};
-use crate::validate::{Panicked, place, strike};
+use crate::validate::{Panicked, place};
 
 pub struct Loaders {
     gates: Arc<Gates>,
@@ -71,7 +72,7 @@ impl Loaders {
         // After a panic what the connection was doing is unknown: a new one is made.
         let loading = async {
             if batch.verdict.accepted > 0 {
-                strike::while_loaded(batch.messages.payload());
+                faults::strike("loaded", batch.messages.payload());
             }
             loader.load(batch, pass).await
         };

@@ -16,6 +16,7 @@ use super::schemas::Schemas;
 use super::suspicion::Trial;
 use crate::config::PinnedFeed;
 use crate::copy::RowEncoder;
+use crate::faults;
 use crate::load::{JudgedBatch, Outcome, Standing, StreamPlace};
 use crate::processes::{Stage, Tally};
 use crate::record::Messages;
@@ -23,7 +24,7 @@ use crate::record::avro::Readings;
 use crate::retry::Waits;
 use crate::rules::{Scratch, Verdict};
 use crate::telemetry::catalog::STAGE;
-use crate::validate::{ATTEMPTS, Leave, Panicked, Pool, Share, strike};
+use crate::validate::{ATTEMPTS, Leave, Panicked, Pool, Share};
 
 /// Between two tries of a batch whose target is at fault; its gate lets one through now and then.
 const ASIDE: Duration = Duration::from_millis(200);
@@ -343,7 +344,7 @@ type Judged = (Arc<PinnedFeed>, StreamPlace, Verdict, Vec<u8>);
 
 fn judge(feed: Arc<PinnedFeed>, place: StreamPlace, messages: &Messages, readings: &Readings) -> Judged {
     let began = Instant::now();
-    strike::while_judged(messages.payload());
+    faults::strike("judged", messages.payload());
     let encoder = RowEncoder::of_stream(&feed.feed, &place.topic, place.partition, feed.version);
     let (mut rows, mut scratch) = (Vec::new(), Scratch::default());
     encoder.begin(&mut rows);

@@ -27,6 +27,7 @@ use super::rebalance::{Mailbox, Rebalance};
 use super::suspicion::Suspicion;
 use super::watch::{Idle, Watched};
 use crate::chunk::{ChunkId, Lane};
+use crate::faults;
 use crate::kafka;
 use crate::processes::Tally;
 use crate::retry::Waits;
@@ -235,6 +236,7 @@ impl<'i> Member<'i> {
                     assignment.appended(message.offset(), message.timestamp().to_millis());
                     // The receiver is gone only when the process ends; then the ticket stays unfinished.
                     let _ = self.intake.deliver.send(Delivered { message: ChunkMessage::of(&message), ticket });
+                    faults::point("poll.taken");
                     taken += 1;
                 }
                 Some(Err(KafkaError::MessageConsumption(RDKafkaErrorCode::AutoOffsetReset))) => gaps.push(place),

@@ -3,10 +3,10 @@
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Instant;
 
-use super::strike;
 use crate::chunk::{Delivery, Envelope, Origin};
 use crate::config::PinnedFeed;
 use crate::copy::RowEncoder;
+use crate::faults;
 use crate::load::JudgedChunk;
 use crate::record::{Columns, HeaderFault};
 use crate::rules::{Reject, Scratch};
@@ -70,7 +70,7 @@ pub fn judge(
     buffers: &Buffers,
 ) -> Result<JudgedChunk, HeaderFault> {
     let began = Instant::now();
-    strike::while_judged(&envelope.chunk.payload);
+    faults::strike("judged", &envelope.chunk.payload);
     let Envelope { id, token, crc, chunk } = envelope;
     let columns = Columns::bind(&feed.feed, &chunk.context)?;
     let encoder = RowEncoder::new(&feed.feed, id.job);

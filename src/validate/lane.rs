@@ -15,9 +15,9 @@ use super::message::ChunkMessage;
 use super::plans::{Found, Plans};
 use super::pool::{Panicked, Pool};
 use super::quarantine::{Aside, Quarantine};
-use super::strike;
 use crate::chunk::{ChunkId, Envelope, EnvelopeError, JobId, Origin, Token};
 use crate::config::PinnedFeed;
+use crate::faults;
 use crate::ingest::COPY_HEADER;
 use crate::ledger::Finish;
 use crate::load::{JudgedChunk, Outcome};
@@ -264,7 +264,7 @@ impl LaneWorks {
 fn decode(message: &ChunkMessage) -> Result<Envelope, EnvelopeError> {
     let began = Instant::now();
     let bytes = message.bytes();
-    strike::while_decoded(&bytes);
+    faults::strike("decoded", &bytes);
     let decoded = Envelope::decode(&bytes);
     STAGE.observe(&["decode"], began.elapsed());
     decoded

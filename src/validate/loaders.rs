@@ -12,7 +12,7 @@ use tokio::sync::{Notify, oneshot};
 use tokio::task::JoinSet;
 
 use super::pool::Panicked;
-use super::strike;
+use crate::faults;
 use crate::load::{Entry, Gates, JudgedChunk, LoadError, Loader, Outcome, Pass, set_aside};
 use crate::settings::{LoadSettings, PostgresSettings};
 use crate::telemetry::catalog::{POOL_ACQUIRE, POOL_CONNECTIONS, POOL_IN_USE, POOL_WAITING, STAGE};
@@ -160,7 +160,7 @@ impl Seat {
             },
         };
         let loading = async {
-            chunks.iter().for_each(|chunk| strike::while_loaded(&chunk.chunk.payload));
+            chunks.iter().for_each(|chunk| faults::strike("loaded", &chunk.chunk.payload));
             loader.load_all(chunks, pass).await
         };
         let answers = match queue.timed(AssertUnwindSafe(loading).catch_unwind()).await {

@@ -30,7 +30,6 @@ mod proof;
 mod quarantine;
 mod ready;
 mod rebalance;
-pub(crate) mod strike;
 mod suspicion;
 mod watch;
 

@@ -55,5 +55,9 @@ mod validate;
 use clap::Parser as _;
 
 fn main() -> std::process::ExitCode {
-    exit::run(|| command::Cli::parse().run())
+    exit::run(|| {
+        #[cfg(feature = "faults")]
+        fabric::faults::arm()?;
+        command::Cli::parse().run()
+    })
 }
