@@ -151,21 +151,30 @@ impl Envelope {
     /// Reads a message and verifies its checksum.
     /// The payload stays where it is, in `message`.
     pub fn decode(message: &Bytes) -> Result<Self, EnvelopeError> {
+        Self::read(message)?.verified()
+    }
+
+    /// Reads a message, whatever its bytes are.
+    pub fn read(message: &Bytes) -> Result<Self, EnvelopeError> {
         let rest = message.strip_prefix(&MARKER).ok_or(EnvelopeError::NotSingleObject)?;
         let (fingerprint, body) = rest.split_first_chunk::<8>().ok_or(EnvelopeError::NotSingleObject)?;
         if *fingerprint != *FINGERPRINT {
             return Err(EnvelopeError::UnknownSchema(u64::from_le_bytes(*fingerprint)));
         }
-        let envelope = Self::decode_body(&mut Body::new(body), message)?;
-        let (id, stated, actual) = (envelope.id, envelope.crc, checksum(&envelope.chunk));
+        Self::decode_body(&mut Body::new(body), message)
+    }
+
+    /// Compares what the message states with its bytes.
+    pub fn verified(self) -> Result<Self, EnvelopeError> {
+        let (id, token, stated, actual) = (self.id, self.token, self.crc, checksum(&self.chunk));
         if stated != actual {
-            return Err(EnvelopeError::Checksum { id, token: envelope.token, stated, actual });
+            return Err(EnvelopeError::Checksum { id, token, stated, actual });
         }
-        let (span, payload) = (envelope.chunk.span, envelope.chunk.payload.len());
-        if !spans(&envelope.chunk) {
-            return Err(EnvelopeError::Span { id, token: envelope.token, span, payload });
+        let (span, payload) = (self.chunk.span, self.chunk.payload.len());
+        if !spans(&self.chunk) {
+            return Err(EnvelopeError::Span { id, token, span, payload });
         }
-        Ok(envelope)
+        Ok(self)
     }
 
     /// The fields in the order of the schema. Read by hand because the crate's reader fills buffers of any length that a

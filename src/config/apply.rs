@@ -6,6 +6,7 @@ use super::change::{Action, Kind, audit, set_active};
 use super::error::ConfigError;
 use super::versions::{self, NewVersion, Pointer};
 use super::{activation, references, schemas, templates};
+use crate::faults;
 use crate::feed::{self, Approval, FeedName, Resolved};
 use crate::load::{self, TargetChange};
 use crate::settings::LoadSettings;
@@ -100,7 +101,9 @@ pub async fn edit_feed(
     versions::lock_edits(&mut transaction).await?;
     let resolved = feed::resolve(source_name, document, &templates::active(&mut transaction).await?)?;
     let edited = apply_resolved(&mut transaction, document, &resolved, edit, load).await?;
+    faults::statement("config.commit.sent", &mut transaction).await?;
     transaction.commit().await?;
+    faults::answer("config.commit.acked").await?;
     Ok(edited)
 }
 

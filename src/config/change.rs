@@ -6,6 +6,7 @@ use serde::{Deserialize, Serialize};
 use sqlx::PgConnection;
 
 use super::event::Thing;
+use crate::faults;
 
 /// The topic that tells of changes, without the prefix of the installation.
 pub const TOPIC: &str = "config";
@@ -109,6 +110,7 @@ pub(crate) async fn set_active(
     .bind(retires)
     .execute(&mut *connection)
     .await?;
+    faults::statement("config.pointed", connection).await?;
     tell(connection, kind, name).await?;
     audit(connection, action.as_str(), kind.as_str(), name, before.map(|(version, _)| version), Some(version), message)
         .await

@@ -8,6 +8,7 @@ use serde::{Deserialize, Serialize};
 use tokio::sync::watch;
 
 use super::{Active, Thing};
+use crate::faults::{self, Defect};
 
 /// What the topic lacks for so long is not on its way: the steward publishes within milliseconds.
 const ON_ITS_WAY: Duration = Duration::from_secs(1);
@@ -205,6 +206,7 @@ impl Inner {
             self.coming.remove(&thing);
         }
         match active {
+            Some(_) if faults::has(Defect::FirstVersionKept) && self.things.contains_key(&thing) => None,
             Some(active) => self.things.insert(thing.clone(), active),
             None => self.things.remove(&thing),
         };

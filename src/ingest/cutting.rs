@@ -10,6 +10,7 @@ use super::IngestError;
 use super::producer::ChunkProducer;
 use super::publication::{AlreadyLoaded, Earlier, Publication, Sent};
 use crate::chunk::{Chunk, CutTotals, Cutter, Envelope, Origin};
+use crate::faults::{self, Defect};
 use crate::feed::Feed;
 use crate::jobs::OpenJob;
 use crate::processes::Tally;
@@ -80,7 +81,10 @@ impl Cutting {
                 return Err(halt.into());
             }
         }
-        let totals = cutter.finish(|chunk| sender.send(chunk))?;
+        let totals = cutter.finish(|chunk| match faults::has(Defect::TailLost) {
+            true => Ok(()),
+            false => sender.send(chunk),
+        })?;
         // A file of nothing but a header still has to fit; an empty one is judged by the feed's `onEmpty`.
         if let (Some(header), None) = (cutter.header(), &sender.unknown_columns) {
             sender.bind(&self.open.feed.feed, header)?;

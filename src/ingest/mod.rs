@@ -37,7 +37,7 @@ use crate::settings::Settings;
 use crate::shutdown::Shutdown;
 use crate::source::{Source, SourceError};
 use crate::telemetry::{Statement, timed};
-use crate::{kafka, postgres};
+use crate::{faults, kafka, postgres};
 use cutting::{CutFile, Cutting};
 use keeper::Keeper;
 use producer::ChunkProducer;
@@ -239,7 +239,9 @@ impl Ingest {
 
     async fn close(&self, job: JobId, cut: CutFile, figures: &CloseFigures) -> Result<Ingested, IngestError> {
         let told = JobClosed::of(job, figures);
+        faults::step("close.before").await;
         self.patient_kafka(|| self.recorder.closed(&told)).await?;
+        faults::step("close.recorded").await;
         let closed =
             self.patient_postgres(|| timed(Statement::CloseJob, jobs::close(&self.pool, job, figures))).await?;
         tracing::info!(job = job.0, chunks = cut.totals.chunks, records = cut.totals.records, ?closed, "published");
@@ -315,7 +317,9 @@ impl Ingest {
         let (job, token) = (open.job, open.token.hash());
         let opened = self.patient_postgres(|| JobOpened::of(&self.pool, job, token)).await?;
         let opened = opened.ok_or(RegisterError::NoJob(job))?;
-        self.patient_kafka(|| self.recorder.opened(&opened)).await
+        self.patient_kafka(|| self.recorder.opened(&opened)).await?;
+        faults::step("open.recorded").await;
+        Ok(())
     }
 
     async fn patient_kafka<F>(&self, attempt: impl Fn() -> F) -> Result<(), IngestError>

@@ -10,7 +10,7 @@ use rdkafka::producer::{BaseRecord, Producer as _, ProducerContext};
 
 use super::publication::{Halt, Sent};
 use crate::chunk::{Envelope, Lane, Origin};
-use crate::faults;
+use crate::faults::{self, Defect};
 use crate::kafka;
 use crate::settings::{IngestSettings, KafkaSettings};
 use crate::telemetry::catalog::{PUBLISHED_BYTES, PUBLISHED_CHUNKS, PUBLISHED_RECORDS, STAGE};
@@ -37,6 +37,9 @@ impl ProducerContext for DeliveryReports {
             Ok(message) => {
                 faults::point("publish.acked");
                 acknowledged(&sent);
+                sent.publication.acknowledge(sent.bytes, message.partition(), message.offset());
+            }
+            Err((_, message)) if faults::has(Defect::DeliveryErrorIgnored) => {
                 sent.publication.acknowledge(sent.bytes, message.partition(), message.offset());
             }
             Err((error, _)) => sent.publication.undelivered(sent.chunk, sent.bytes, error.to_string()),

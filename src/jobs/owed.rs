@@ -9,6 +9,7 @@ use super::change::{ChangeError, feed_of};
 use super::moves::{Reason, lock_row, log_move, make_move};
 use crate::chunk::{ChunkId, Delivery, JobId, Seq};
 use crate::config::audit;
+use crate::faults::{self, Defect};
 use crate::ledger::{JobState, Move, Published};
 
 /// Why a chunk is set aside.
@@ -79,7 +80,9 @@ async fn set_aside(
     }
     record(&mut transaction, chunk, delivery, cause, reason).await?;
     let feed = feed_of(&mut transaction, job).await?;
+    faults::statement("owe.commit.sent", &mut transaction).await?;
     transaction.commit().await?;
+    faults::answer("owe.commit.acked").await?;
     if moved_by.is_some() && state != JobState::Parked {
         log_move(job, &feed, JobState::Parked, Some(reason));
     }
@@ -94,6 +97,9 @@ async fn record(
     cause: Cause,
     reason: &str,
 ) -> Result<(), sqlx::Error> {
+    if faults::has(Defect::OwedUnrecorded) {
+        return Ok(());
+    }
     sqlx::query(
         r#"insert into fabric.owed_chunks as o (job_id, seq, topic, partition, "offset", reason, cause)
            select $1, $2, $3, $4, $5, $6, $7

@@ -7,6 +7,7 @@ use sqlx::{Connection as _, PgConnection, PgPool};
 
 use super::moves::{Reason, lock_row, log_move, make_move};
 use crate::chunk::{CutTotals, JobId};
+use crate::faults;
 use crate::ledger::{JobState, Move};
 
 /// What the publisher knows once the file has been read and every chunk acknowledged.
@@ -87,7 +88,9 @@ pub async fn close(pool: &PgPool, job: JobId, figures: &CloseFigures) -> Result<
         }
         _ => close_open(&mut transaction, job, figures).await?,
     };
+    faults::statement("close.commit.sent", &mut transaction).await?;
     transaction.commit().await?;
+    faults::answer("close.commit.acked").await?;
     log_move(job, &feed, closed.state(), None);
     Ok(closed)
 }

@@ -14,6 +14,7 @@ use super::moves::{log_move, read_state};
 use crate::chunk::{JobId, Lane, Limits, Token};
 use crate::config::references::{self, ReferenceError};
 use crate::config::{FeedVersion, ReferencePins};
+use crate::faults;
 use crate::ledger::JobState;
 use crate::load::TargetError;
 use crate::settings::LoadSettings;
@@ -205,7 +206,9 @@ async fn attempt(pool: &PgPool, new: &NewJob, feed: &FeedVersion) -> Result<Atte
             Answer::Told(Registration::Leased { job, publisher, remaining })
         }
     };
+    faults::statement("register.commit.sent", &mut transaction).await?;
     transaction.commit().await?;
+    faults::answer("register.commit.acked").await?;
     Ok(Attempt::Answered(Box::new(answer)))
 }
 

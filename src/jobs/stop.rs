@@ -12,6 +12,7 @@ use super::change::ChangeError;
 use super::moves::{Reason, lock_row, make_move};
 use crate::chunk::JobId;
 use crate::config::audit;
+use crate::faults::{self, Defect};
 use crate::ledger::{JobState, Move};
 use crate::postgres::{EVICT_AFTER, SharedLock};
 
@@ -27,10 +28,12 @@ pub async fn cancel(pool: &PgPool, job: JobId, reason: &str) -> Result<JobState,
     if begin_stopping(&mut connection, job, reason).await? == JobState::Stopped {
         return Ok(JobState::Stopped);
     }
+    faults::step("cancel.stopping").await;
     for _ in 0..TRIES {
         let mut transaction = connection.begin().await?;
-        if lock_alone(&mut transaction, job).await? {
+        if faults::has(Defect::CancelUnlocked) || lock_alone(&mut transaction, job).await? {
             finish_stopping(&mut transaction, job, Reason::Keep).await?;
+            faults::statement("cancel.commit.sent", &mut transaction).await?;
             transaction.commit().await?;
             return Ok(JobState::Stopped);
         }

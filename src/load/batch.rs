@@ -12,6 +12,7 @@ use super::{LoadError, Outcome};
 use crate::chunk::Position;
 use crate::config::PinnedFeed;
 use crate::copy::{KeepSource, STREAM_REJECT_COLUMNS, StreamRejectEncoder};
+use crate::faults::{self, Defect};
 use crate::ledger::Fence;
 use crate::record::Messages;
 use crate::record::avro::Readings;
@@ -84,6 +85,10 @@ impl Piece for JudgedBatch {
     }
 
     fn question(&self, _loader: &str) -> String {
+        let mut expected = self.expected.to_string();
+        if faults::has(Defect::PositionUncompared) {
+            expected = format!("(select next_offset from fabric.stream_positions where {})", self.is_its_row());
+        }
         format!(
             "select answer, rejected_before from fabric.stream_fence({feed}, {topic}, {partition}, {topic_id}, {expected},
             {next}, {version}, {loaded}, {rejected});",
@@ -91,7 +96,6 @@ impl Piece for JudgedBatch {
             topic = literal(&self.place.topic),
             partition = self.place.partition,
             topic_id = literal(&self.place.topic_id),
-            expected = self.expected,
             next = self.next(),
             version = self.feed.version,
             loaded = self.verdict.accepted,

@@ -13,6 +13,7 @@ use super::{LoadError, Outcome};
 use crate::chunk::{Chunk, ChunkId, Delivery, JobId, Origin, TokenHash};
 use crate::config::PinnedFeed;
 use crate::copy::{KeepSource, REJECT_COLUMNS, RejectEncoder};
+use crate::faults::{self, Defect};
 use crate::feed::Severity;
 use crate::jobs::{self, ChangeError};
 use crate::ledger::{Fence, JobState};
@@ -72,13 +73,30 @@ impl Piece for JudgedChunk {
 
     fn question(&self, loader: &str) -> String {
         let (cut, verdict, delivery) = (&self.chunk, &self.verdict, &self.delivery);
+        let mut rejected = verdict.rejects.len() as u64;
+        if faults::has(Defect::RejectsCountedTwice) {
+            rejected = (2 * rejected).min(verdict.records);
+        }
+        let mut lock = String::new();
+        if faults::has(Defect::LockLeft) {
+            lock = format!("do $$ begin perform pg_advisory_lock_shared(fabric.job_lock_key({})); end $$;", self.job);
+        }
+        let mut answer = "answer";
+        if faults::has(Defect::LedgerUnasked) {
+            answer = "case answer when 'already' then 'load' else answer end";
+        } else if faults::has(Defect::StoppedLoaded) {
+            answer = "case answer when 'stopped' then 'load' else answer end";
+        }
+        let mut token = bytes_literal(&self.token.0);
+        if faults::has(Defect::ForeignTokenTaken) {
+            token = format!("(select min(token_hash) from fabric.job_tokens where job_id = {})", self.job);
+        }
         format!(
-            "select answer, rejected_before from fabric.fence({job}, {seq}, {token},
+            "{lock} select {answer}, rejected_before from fabric.fence({job}, {seq}, {token},
             {record}, {line}, {byte}, {span}, {crc}, {records}, {blanks}, {rejected},
             {rejects_by_rule}, {warnings_by_rule}, {topic}, {partition}, {offset}, {loader});",
             job = self.job,
             seq = cut.seq,
-            token = bytes_literal(&self.token.0),
             record = cut.start.record,
             line = cut.start.line,
             byte = cut.start.byte,
@@ -86,7 +104,6 @@ impl Piece for JudgedChunk {
             crc = self.crc,
             records = verdict.records,
             blanks = cut.blanks,
-            rejected = verdict.rejects.len(),
             rejects_by_rule = counts_literal(&by_rule(self, Severity::Error)),
             warnings_by_rule = counts_literal(&by_rule(self, Severity::Warn)),
             topic = literal(&delivery.topic),
@@ -96,7 +113,10 @@ impl Piece for JudgedChunk {
         )
     }
 
-    fn rejects(&self, rejects: &[Reject], keep: KeepSource) -> Vec<u8> {
+    fn rejects(&self, mut rejects: &[Reject], keep: KeepSource) -> Vec<u8> {
+        if faults::has(Defect::RejectDropped) {
+            rejects = rejects.split_last().map_or(rejects, |(_, others)| others);
+        }
         let mut bytes = Vec::new();
         RejectEncoder::encode(self.job, self.chunk.seq, &self.chunk.payload, rejects, keep, &mut bytes);
         bytes

@@ -5,6 +5,7 @@ use std::time::Duration;
 use sqlx::PgConnection;
 use sqlx::postgres::types::PgInterval;
 
+use crate::faults::{self, Defect};
 use crate::telemetry::catalog::EVICTIONS;
 
 /// Every loader connection's application_name begins so; nothing else is ever evicted.
@@ -28,6 +29,10 @@ pub async fn evict_blockers(
     waiting_pid: i32,
     older_than: Duration,
 ) -> Result<Vec<Evicted>, sqlx::Error> {
+    faults::statement("evict.before", connection).await?;
+    if faults::has(Defect::FrozenLoaderKept) {
+        return Ok(vec![]);
+    }
     let older_than = PgInterval { months: 0, days: 0, microseconds: older_than.as_micros() as i64 };
     let rows: Vec<(i32, String, i64)> = sqlx::query_as(
         "with recursive blocker (pid) as (

@@ -2,6 +2,8 @@
 
 use sqlx::postgres::PgDatabaseError;
 
+use crate::faults::{self, Defect};
+
 /// Whose fault.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum FaultClass {
@@ -37,6 +39,7 @@ pub fn classify(sqlstate: &str, site: Site) -> FaultClass {
         "22P03" | "22P04" => FaultClass::Feed,
         // `index row size … exceeds btree maximum`: one record's value is too long for an index.
         "54000" => FaultClass::Data,
+        "53100" if faults::has(Defect::FullDiskRejected) => FaultClass::Data,
         // Lock not available, query canceled, disk full, object in use or not in the state it should be in.
         "55P03" | "57014" | "53100" | "55000" | "55006" => FaultClass::Held,
         _ => match sqlstate.get(..2).unwrap_or_default() {

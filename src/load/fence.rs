@@ -64,7 +64,10 @@ pub(super) async fn open<P: Piece>(
             never = evict_while_waiting(aside, pid, load.evict_after) => match never {},
         };
         match asked {
-            Ok(rows) if rows.len() == pieces.len() => return rows.iter().map(read).collect(),
+            Ok(rows) if rows.len() == pieces.len() => {
+                faults::answer("load.fenced").await?;
+                return rows.iter().map(read).collect();
+            }
             Ok(_) => return Err(sqlx::Error::RowNotFound),
             Err(error) if is_lock_timeout(&error) && began.elapsed() < patience => {
                 sqlx::raw_sql("rollback").execute(&mut *connection).await?;

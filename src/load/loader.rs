@@ -11,6 +11,7 @@ use super::transaction::{TransactionFault, rollback, together, transact};
 use super::watch::Watch;
 use super::{Outcome, Piece, fence};
 use crate::copy::KeepSource;
+use crate::faults::{self, Defect};
 use crate::feed::Feed;
 use crate::ledger::Fence;
 use crate::postgres;
@@ -70,6 +71,9 @@ impl Loader {
 
     async fn open_session(&self) -> Result<Session, sqlx::Error> {
         let mut connection = postgres::connect_with(&self.postgres, &self.name, session_options).await?;
+        if faults::has(Defect::ConnectionLeaked) {
+            std::mem::forget(postgres::connect_with(&self.postgres, &self.name, session_options).await?);
+        }
         let pid = sqlx::query_scalar("select pg_backend_pid()").fetch_one(&mut connection).await?;
         Ok(Session { connection, pid })
     }
@@ -158,7 +162,9 @@ impl Loader {
             timed(Statement::Fence, asked).await.map_err(|error| self.infrastructure(chunk, &error))?.remove(0);
         LEDGER_ANSWERS.add(&[opened.fence.as_str()], 1);
         if opened.fence != Fence::Load {
-            rollback(connection).await.map_err(|error| self.infrastructure(chunk, &error))?;
+            if !faults::has(Defect::TransactionLeftOpen) {
+                rollback(connection).await.map_err(|error| self.infrastructure(chunk, &error))?;
+            }
             self.session = Some(session);
             return chunk.unloaded(opened.fence, &self.aside).await;
         }

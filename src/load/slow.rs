@@ -10,6 +10,7 @@ use super::transaction::{TransactionFault, copy, on_fabric, on_target};
 use super::{Piece, sql};
 use crate::config::PinnedFeed;
 use crate::copy::{lineage, record_number};
+use crate::faults;
 use crate::feed::FieldType;
 use crate::rules::Reject;
 use refusal::Refusal;
@@ -25,6 +26,7 @@ pub(super) async fn isolate<P: Piece>(
 ) -> Result<Vec<Reject>, TransactionFault> {
     execute(connection, "rollback to savepoint piece").await.map_err(on_fabric)?;
     let records = stage(connection, piece).await.map_err(on_target)?;
+    faults::statement("load.staged", connection).await.map_err(on_target)?;
     let mut insert = Insert::new(connection, piece.feed()).await.map_err(on_target)?;
     insert.bisect(connection, &records).await.map_err(on_target)?;
     let refused = insert.settle(connection, piece.feed()).await.map_err(on_target)?;

@@ -6,6 +6,7 @@ use sqlx::{AssertSqlSafe, PgConnection, PgPool};
 use super::{Forgotten, Plan, What};
 use crate::chunk::JobId;
 use crate::config::audit;
+use crate::faults::{self, Defect};
 use crate::jobs;
 use crate::ledger::JobState;
 
@@ -17,6 +18,7 @@ pub async fn apply(pool: &PgPool, plan: &Plan) -> Result<(), sqlx::Error> {
     for job in &plan.jobs {
         register(&mut transaction, job).await?;
     }
+    faults::statement("recover.registered", &mut transaction).await?;
     let highest = plan.jobs.iter().map(|job| job.job.0).max();
     if let Some(highest) = highest {
         // Numbers of jobs that were forgotten are not given again.
@@ -28,7 +30,7 @@ pub async fn apply(pool: &PgPool, plan: &Plan) -> Result<(), sqlx::Error> {
         .execute(&mut *transaction)
         .await?;
     }
-    for rewind in &plan.rewinds {
+    for rewind in plan.rewinds.iter().skip(usize::from(faults::has(Defect::RewindSkipped))) {
         sqlx::query(
             "insert into fabric.lane_rewinds (topic, partition, next_offset) values ($1, $2, $3)
              on conflict (topic, partition) do update set next_offset = least(lane_rewinds.next_offset, excluded.next_offset),
@@ -43,7 +45,9 @@ pub async fn apply(pool: &PgPool, plan: &Plan) -> Result<(), sqlx::Error> {
         let place = format!("{}/{}", rewind.topic, rewind.partition);
         audit(&mut transaction, "recover", "lane", &place, None, None, Some(&message)).await?;
     }
+    faults::statement("recover.commit.sent", &mut transaction).await?;
     transaction.commit().await?;
+    faults::answer("recover.commit.acked").await?;
     // By the way of every publisher, with its checks; whoever finds it closed does nothing.
     for job in plan.jobs.iter().filter(|job| matches!(job.what, What::RegisterClosed | What::Close)) {
         if let Some(figures) = job.told.closed.as_ref().and_then(jobs::JobClosed::figures) {

@@ -20,6 +20,7 @@ use std::time::Duration;
 use tokio::time::{Instant, sleep, timeout};
 
 use crate::config::{Known, Live};
+use crate::faults;
 use crate::retry::Waits;
 use crate::settings::Settings;
 use crate::shutdown::Shutdown;
@@ -67,6 +68,7 @@ pub async fn run(
             let seat = win(&settings, &health).await?;
             waits.reset();
             tracing::info!("leads as steward");
+            faults::step("steward.elected").await;
             standing.leads();
             // Whatever the topic lacks is found once Postgres has been read.
             live.look_again();
@@ -117,6 +119,7 @@ async fn lead(
     loop {
         let began = Instant::now();
         let work = async {
+            faults::statement("steward.round", seat.connection()).await?;
             let pace = rounds.work(seat.connection()).await?;
             let owed = known.owed_to_topic();
             if !owed.is_empty() {

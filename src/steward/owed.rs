@@ -20,7 +20,7 @@ use crate::ledger::JobState;
 use crate::load::{TargetError, probe_target};
 use crate::retry::Waits;
 use crate::settings::Settings;
-use crate::{jobs, postgres};
+use crate::{faults, jobs, postgres};
 
 /// Between two tries of one target the wait grows to this many times the first.
 const LONGEST_WAIT: u32 = 30;
@@ -164,6 +164,7 @@ async fn work(settings: Settings, job: LiveJob, feed: Feed, step: Step) -> Resul
             TargetError::Unfit(reason) => reason,
             TargetError::Postgres(error) => in_words(error),
         })?;
+        faults::step("owed.probed").await;
     }
     if step == Step::Try {
         let first: Vec<_> = jobs::to_try(&mut connection, job.job).await.map_err(in_words)?.into_iter().collect();
@@ -174,6 +175,7 @@ async fn work(settings: Settings, job: LiveJob, feed: Feed, step: Step) -> Resul
         jobs::send_anew(&mut connection, job.job).await.map_err(in_words)?;
     }
     let resumed = jobs::go_on(&mut connection, job.job).await.map_err(in_words)?;
+    faults::step("owed.released").await;
     let owed = resumed.map(|resumed| resumed.owed).unwrap_or_default();
     let copied = copy(&settings, &mut connection, &job, owed).await?;
     if !copied.gone.is_empty() {
@@ -203,6 +205,7 @@ async fn copy(
             });
         }
     };
+    faults::step("owed.copied").await;
     jobs::copied(&mut *connection, job.job, &copied.last_offsets)
         .await
         .map_err(|error| postgres::describe(&error, &settings.postgres))?;

@@ -14,9 +14,10 @@ use super::standing::Standing;
 use super::summary::Summaries;
 use super::{owed, partitions, windows};
 use crate::chunk::JobId;
+use crate::faults::{self, Defect};
 use crate::feed::{Feed, Threshold, ThresholdAction};
 use crate::jobs::{self, CutBy, Reason};
-use crate::ledger::{JobState, Judgement, Move, Terms, crossings, judge};
+use crate::ledger::{JobState, Judgement, Move, Stated, Terms, Totals, crossings, judge};
 use crate::postgres::EVICT_AFTER;
 use crate::settings::{PostgresSettings, Settings};
 use crate::telemetry::{Statement, timed};
@@ -126,7 +127,12 @@ impl Rounds {
         let Some(feed) = feed else { return Ok(()) };
         let terms = Terms { thresholds: &feed.thresholds, on_empty: feed.on_empty };
         alert(connection, job, terms).await?;
-        match judge(terms, job.stated, &job.totals) {
+        let mut stated = job.stated;
+        if faults::has(Defect::ChunksUncounted) {
+            let Totals { chunks, records, .. } = job.totals;
+            stated = stated.map(|_| Stated { chunks, records });
+        }
+        match judge(terms, stated, &job.totals) {
             Judgement::Stop { reason } => {
                 if change(connection, job, &[(Move::ThresholdStop, Reason::Because(&reason))]).await? {
                     let stopping = LiveJob { reason: Some(reason), state: JobState::Stopping, ..job.clone() };
@@ -209,13 +215,16 @@ async fn change(
             why = Some(*text);
         }
     }
+    faults::statement("steward.move.sent", &mut transaction).await?;
     transaction.commit().await?;
+    faults::answer("steward.move.acked").await?;
     jobs::log_move(job.job, &job.feed, state, why);
     Ok(true)
 }
 
 /// For progress displays; moves store exact sums.
 async fn store_sums(connection: &mut PgConnection, job: &LiveJob) -> Result<(), sqlx::Error> {
+    faults::statement("steward.sums", connection).await?;
     sqlx::query(
         "update fabric.jobs
             set chunks_loaded = $2, records_loaded = $3, records_rejected = $4, bytes_loaded = $5
@@ -266,6 +275,7 @@ async fn finish(connection: &mut PgConnection, job: &LiveJob, thresholds: &[Thre
         .and_then(|last| crossings(thresholds, ThresholdAction::Stop, &last.totals).into_iter().next());
     let reason = overshot.as_ref().map_or(Reason::Keep, |crossing| Reason::Because(&crossing.text));
     if jobs::make_move(&mut transaction, job.job, Move::LockTaken, reason).await?.is_ok() {
+        faults::statement("steward.stop.sent", &mut transaction).await?;
         transaction.commit().await?;
         jobs::log_move(job.job, &job.feed, JobState::Stopped, job.reason.as_deref());
     }

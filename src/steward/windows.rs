@@ -6,6 +6,7 @@
 use sqlx::{Connection as _, FromRow, PgConnection};
 
 use crate::config::audit;
+use crate::faults;
 use crate::feed::{Feed, Stream, ThresholdAction};
 use crate::ledger::{Totals, crossings};
 use crate::postgres::EVICT_AFTER;
@@ -95,6 +96,7 @@ pub(super) async fn look_after(connection: &mut PgConnection, window: &Window, f
     {
         begin(&mut transaction, &last).await?;
     }
+    faults::statement("window.commit.sent", &mut transaction).await?;
     transaction.commit().await
 }
 
@@ -184,6 +186,7 @@ async fn pause(connection: &mut PgConnection, window: &Window, text: &str) -> Re
     if paused {
         audit(&mut transaction, "pause", "stream", feed, None, None, Some(&reason)).await?;
     }
+    faults::statement("window.pause.sent", &mut transaction).await?;
     transaction.commit().await?;
     if paused {
         STREAM_THRESHOLDS.add(&[feed.as_str(), "stop"], 1);

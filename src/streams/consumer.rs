@@ -22,6 +22,7 @@ use super::gathering::Gathering;
 use super::known::{Stream, Streams};
 use super::opening::Opener;
 use super::partition::{Begins, Begun, Closed, Partition, Standing};
+use crate::faults::{self, Defect};
 use crate::feed::BatchLimits;
 use crate::kafka;
 use crate::retry::Waits;
@@ -102,12 +103,13 @@ pub fn run(intake: &Intake) {
 
 impl<'i> Member<'i> {
     fn join(intake: &'i Intake, budget: Arc<Budget>) -> Result<Self, KafkaError> {
+        // Of producers that use transactions: what they took back is never seen.
+        let isolation = if faults::has(Defect::AbortedRead) { "read_uncommitted" } else { "read_committed" };
         let mut config = consumer_config(&intake.settings, PARTITIONS);
         config
             .set("group.id", intake.settings.kafka.name("streams"))
             .set("client.id", "fabric-streams")
-            // Of producers that use transactions: what they took back is never seen.
-            .set("isolation.level", "read_committed");
+            .set("isolation.level", isolation);
         let mut consumer: BaseConsumer<Mailbox> = config.create_with_context(Mailbox::default())?;
         let poller = thread::current();
         consumer.set_nonempty_callback(move || poller.unpark());
@@ -260,11 +262,18 @@ impl<'i> Member<'i> {
             list.add_partition(&topic, number);
             self.consumer.incremental_unassign(&list)?;
             let queue = self.split(&topic, number)?;
-            list.set_all_offsets(Offset::Offset(next))?;
+            let mut begins = Offset::Offset(next);
+            if faults::has(Defect::StreamAtGroupsOffset) {
+                let answered = self.consumer.committed_offsets(list.clone(), kafka::ANSWER_TIMEOUT)?;
+                let committed = answered.elements().first().map(|element| element.offset());
+                begins = committed.filter(|offset| matches!(offset, Offset::Offset(_))).unwrap_or(begins);
+            }
+            list.set_all_offsets(begins)?;
             self.consumer.incremental_assign(&list)?;
             let held = &mut self.held[at];
             (held.queue, held.gathering, held.share) = (queue, Gathering::from(next), None);
             held.partition.open();
+            faults::point("stream.placed");
         }
         Ok(())
     }
@@ -334,6 +343,7 @@ impl<'i> Member<'i> {
                 Begins::Here(Begun { expected, topic_id, epoch }) => {
                     let partition = Arc::clone(&held.partition);
                     let messages = held.gathering.take();
+                    faults::point("stream.closed");
                     // The receiver is gone only when the process ends.
                     let _ = self.intake.deliver.send(Closed { partition, expected, topic_id, epoch, messages, share });
                 }
@@ -372,6 +382,7 @@ impl<'i> Member<'i> {
     /// Stops handing out, lets what is in flight finish for half a session, commits, lets go.
     fn revoke(&mut self, partitions: &[(String, i32)]) -> Result<(), KafkaError> {
         let lost = self.consumer.assignment_lost();
+        faults::point("stream.revoke.begun");
         let is_going = |held: &Held| {
             let Partition { stream, number, .. } = &*held.partition;
             partitions.iter().any(|(topic, p)| *topic == stream.topic && p == number)
@@ -384,6 +395,7 @@ impl<'i> Member<'i> {
             }
             self.commit(CommitMode::Sync);
         }
+        faults::point("stream.revoke.rested");
         let going = || self.held.iter().filter(|held| is_going(held)).map(|held| &held.partition);
         self.intake.opener.custody.let_go(going());
         going().for_each(|partition| partition.end());
@@ -420,9 +432,10 @@ impl<'i> Member<'i> {
         if list.count() == 0 {
             return;
         }
-        if let Err(error) = self.consumer.commit(&list, mode) {
+        if let Err(error) = faults::kafka("stream.offsets.before").and_then(|()| self.consumer.commit(&list, mode)) {
             warn!(%error, "offsets of streams were not committed: lag shows more than there is");
         }
+        faults::point("stream.offsets.after");
     }
 }
 

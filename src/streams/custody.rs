@@ -11,6 +11,7 @@ use tracing::{debug, info};
 
 use super::partition::Partition;
 use super::suspicion::{Suspicion, Trial};
+use crate::faults;
 use crate::validate::{FAREWELL, draw_holder, place, take_over};
 
 /// This process as a holder of partitions.
@@ -76,6 +77,7 @@ impl Custody {
         .bind(trial.deaths.cast_signed())
         .execute(&self.pool)
         .await?;
+        faults::step("stream.attempt.noted").await;
         Ok(())
     }
 

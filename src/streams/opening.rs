@@ -12,6 +12,7 @@ use tracing::{error, info, warn};
 use super::custody::Custody;
 use super::partition::Partition;
 use super::positions::{self, Position};
+use crate::faults;
 use crate::kafka;
 use crate::postgres;
 use crate::retry::Waits;
@@ -105,6 +106,7 @@ impl Opener {
         let Some(reason) = gap(topic, number, &position, &log) else {
             drop(connection);
             self.custody.begin(partition, position.next_offset, log.high).await.map_err(in_words)?;
+            faults::step("stream.found").await;
             return Ok(Look::Begin(position));
         };
         let gap = (log.low, log.topic_id.as_str());

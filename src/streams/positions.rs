@@ -65,6 +65,27 @@ pub async fn put_parked(
     Ok(())
 }
 
+/// Moves the position past records that are not loaded: no part of fabric but a deliberate defect.
+pub async fn pass_over(
+    executor: impl PgExecutor<'_>,
+    (feed, topic, partition): (&str, &str, i32),
+    expected: i64,
+    next: i64,
+) -> Result<(), sqlx::Error> {
+    sqlx::query(
+        "update fabric.stream_positions set next_offset = $5
+          where feed = $1 and topic = $2 and partition = $3 and next_offset = $4",
+    )
+    .bind(feed)
+    .bind(topic)
+    .bind(partition)
+    .bind(expected)
+    .bind(next)
+    .execute(executor)
+    .await?;
+    Ok(())
+}
+
 /// Puts down that the records from the position to `to` are not there any more.
 pub async fn put_gap(
     executor: impl PgExecutor<'_>,

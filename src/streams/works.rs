@@ -16,7 +16,7 @@ use super::schemas::Schemas;
 use super::suspicion::Trial;
 use crate::config::PinnedFeed;
 use crate::copy::RowEncoder;
-use crate::faults;
+use crate::faults::{self, Defect};
 use crate::load::{JudgedBatch, Outcome, Standing, StreamPlace};
 use crate::processes::{Stage, Tally};
 use crate::record::Messages;
@@ -186,6 +186,7 @@ impl Works {
         let loading = self.load(&judged, course, fate);
         match self.tally.timed(Stage::Load, loading).await {
             Tried::Decided(Outcome::Loaded { loaded, rejected }) => {
+                faults::step("stream.loaded").await;
                 self.tally.count(loaded + rejected, bytes);
                 course.expected = judged.next();
                 course.unjudged_since = None;
@@ -195,6 +196,10 @@ impl Works {
             Tried::Panicked(panicked) => {
                 error!(partition = %course.partition, from = course.expected, count, %panicked, "records have killed their loader");
                 Ended::Killed(judged.messages)
+            }
+            Tried::Decided(_) if faults::has(Defect::RefusedBatchPassed) => {
+                course.expected = judged.next();
+                Ended::Loaded
             }
             // Postgres has another position, or lets nothing in.
             Tried::Decided(_) => {
@@ -285,6 +290,13 @@ impl Works {
                         Duration::ZERO
                     } else {
                         self::aside(fate, waits)
+                    }
+                }
+                Err(Unloaded::ForNow(_)) if faults::has(Defect::BatchGivenUp) => {
+                    let place = (partition.stream.feed.as_str(), &*judged.place.topic, partition.number);
+                    match positions::pass_over(&self.pool, place, judged.expected, judged.next()).await {
+                        Ok(()) => return Tried::Decided(Outcome::Loaded { loaded: 0, rejected: 0 }),
+                        Err(_) => waits.next_wait(),
                     }
                 }
                 Err(Unloaded::ForNow(why)) => {

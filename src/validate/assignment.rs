@@ -12,6 +12,7 @@ use super::ages::{Ages, Behind};
 use super::budget::Share;
 use super::suspicion::{Note, Suspicion};
 use crate::chunk::{Delivery, Lane};
+use crate::faults::{self, Defect};
 use crate::ledger::{Committable, Finish, Progress};
 
 /// Whether chunks of a partition may be taken and worked on.
@@ -95,6 +96,9 @@ impl Assignment {
     /// Takes a delivery of this partition.
     pub fn begin(self: &Arc<Self>, offset: i64, share: Share) -> Ticket {
         self.progress().begin(offset);
+        if faults::has(Defect::OffsetsFirst) {
+            self.progress().finish(offset, Finish::Elsewhere);
+        }
         let suspect = self.suspicion().and_then(|suspicion| suspicion.take(offset, &share, Instant::now()));
         Ticket { assignment: Arc::clone(self), offset, share, suspect }
     }

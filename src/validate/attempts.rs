@@ -13,6 +13,7 @@ use super::assignment::Ticket;
 use super::at_work::Leave;
 use super::custody::Custody;
 use crate::chunk::ChunkId;
+use crate::faults;
 use crate::retry::Waits;
 
 /// A chunk that has killed its worker so often is not tried again. Where it was a process, the first time is not on
@@ -101,6 +102,7 @@ impl Attempt<'_> {
             let leave = Leave::alone().await;
             match attempts.custody.try_alone(ticket).await {
                 Ok(()) => {
+                    faults::step("attempt.noted").await;
                     self.leave = Some(leave);
                     return Ok(());
                 }

@@ -5,6 +5,8 @@
 //! librdkafka leaves a queue alone that the application has forwarded (`RD_KAFKA_Q_F_FWD_APP`), so no message ever comes
 //! by the main queue, where it could overtake or be overtaken.
 
+mod elsewhere;
+
 use std::sync::Arc;
 use std::thread;
 use std::time::{Duration, Instant};
@@ -22,12 +24,12 @@ use super::budget::Budget;
 use super::lane::Delivered;
 use super::member;
 use super::message::ChunkMessage;
-use super::proof::{self, Gap, Ledger};
+use super::proof::{self, Ledger};
 use super::rebalance::{Mailbox, Rebalance};
 use super::suspicion::Suspicion;
 use super::watch::{Idle, Watched};
 use crate::chunk::{ChunkId, Lane};
-use crate::faults;
+use crate::faults::{self, Defect};
 use crate::kafka;
 use crate::processes::Tally;
 use crate::retry::Waits;
@@ -173,6 +175,7 @@ impl<'i> Member<'i> {
 
     /// Commits what is done, gives up the rest, and leaves the group. The consumer is closed by its last reference, here.
     fn leave(mut self) {
+        faults::point("leave.begun");
         self.held.iter().for_each(|held| held.assignment.set_standing(Standing::Over));
         let all: Vec<usize> = (0..self.held.len()).collect();
         self.commit(&all, What::Moved, CommitMode::Sync);
@@ -257,6 +260,7 @@ impl<'i> Member<'i> {
             list.add_partition(topic, *partition);
         }
         let list = member::committed(&self.consumer, list)?;
+        faults::point("assign.asked");
         let committed: Vec<_> = list.elements().iter().map(|e| (e.offset(), proof::read(e.metadata()))).collect();
         for (element, (offset, _)) in list.elements().iter_mut().zip(&committed) {
             let start = if matches!(offset, Offset::Offset(_)) { *offset } else { Offset::Beginning };
@@ -312,6 +316,7 @@ impl<'i> Member<'i> {
     /// another's: its offsets are not ours to commit.
     fn revoke(&mut self, partitions: &[(String, i32)]) -> Result<(), KafkaError> {
         let lost = self.consumer.assignment_lost();
+        faults::point("revoke.begun");
         let (going, staying): (Vec<Held>, Vec<Held>) = std::mem::take(&mut self.held).into_iter().partition(|held| {
             partitions.iter().any(|(topic, p)| **topic == *held.assignment.topic && *p == held.assignment.partition)
         });
@@ -329,10 +334,18 @@ impl<'i> Member<'i> {
         let at_rest: Vec<_> = at_rest.map(Arc::clone).collect();
         let given_up = self.held.len() - at_rest.len();
         self.held.iter().for_each(|held| held.assignment.set_standing(Standing::Over));
+        faults::point("revoke.rested");
         if !lost {
             self.commit(&places, What::Moved, CommitMode::Sync);
+            if faults::has(Defect::GivenUpCommitted)
+                && let Ok(taken) = self.consumer.position()
+            {
+                self.consumer.commit(&taken, CommitMode::Sync).ok();
+            }
+            faults::point("revoke.committed");
             self.intake.ledger.custody.let_go(&at_rest);
         }
+        faults::point("revoke.released");
         let mut list = TopicPartitionList::new();
         for (topic, partition) in partitions {
             list.add_partition(topic, *partition);
@@ -341,52 +354,6 @@ impl<'i> Member<'i> {
         self.tell_held();
         self.consumer.incremental_unassign(&list)?;
         info!(partitions = member::listed(partitions), lost, with_chunks_given_up = given_up, "partitions revoked");
-        Ok(())
-    }
-
-    /// The next message of a partition is gone from its log (or its topic was made anew): says so, and begins at what is
-    /// there. What is loaded already is found in the ledger; what is missing makes its job incomplete.
-    fn begin_anew(&mut self, place: usize) -> Result<(), KafkaError> {
-        let Held { assignment, committed, .. } = self.held.swap_remove(place);
-        assignment.set_standing(Standing::Over);
-        let (topic, partition) = (Arc::clone(&assignment.topic), assignment.partition);
-        let from = assignment.committable().map(|done| done.next_offset).or(committed).unwrap_or(0);
-        let (to, _) = self.consumer.fetch_watermarks(&topic, partition, kafka::ANSWER_TIMEOUT)?;
-        let note = format!(
-            "a gap in {topic} partition {partition}: the group had finished what comes before offset {from}, the log \
-             now begins at {to}. What was between was deleted before it was read, or the topic was made anew"
-        );
-        error!("{note}");
-        let mut list = TopicPartitionList::new();
-        list.add_partition(&topic, partition);
-        self.consumer.incremental_unassign(&list)?;
-        let held = self.hold(&topic, partition, None, None)?;
-        list.set_all_offsets(Offset::Offset(to))?;
-        self.consumer.incremental_assign(&list)?;
-        self.intake.ledger.note_gap(Gap { from, to, note }, Arc::clone(&held.assignment));
-        self.open(vec![held]);
-        Ok(())
-    }
-
-    /// Begins partitions again where `fabric recover` has put down that they do.
-    fn go_back(&mut self) -> Result<(), KafkaError> {
-        while let Some(place) = self.held.iter().position(|held| held.assignment.rewound_to().is_some()) {
-            let Held { assignment, .. } = self.held.swap_remove(place);
-            let Some(to) = assignment.rewound_to() else { continue };
-            assignment.set_standing(Standing::Over);
-            let (topic, partition) = (Arc::clone(&assignment.topic), assignment.partition);
-            let mut list = TopicPartitionList::new();
-            list.add_partition(&topic, partition);
-            self.consumer.incremental_unassign(&list)?;
-            let held = self.hold(&topic, partition, Some(to), None)?;
-            list.set_all_offsets(Offset::Offset(to))?;
-            self.consumer.incremental_assign(&list)?;
-            // Without the name of a chunk, so that whoever gets the partition next believes it.
-            self.consumer.commit(&list, CommitMode::Sync)?;
-            warn!(topic = &*topic, partition, to, "the partition begins again here: what is loaded already is skipped");
-            self.intake.ledger.rewound(topic, partition);
-            self.open(vec![held]);
-        }
         Ok(())
     }
 
@@ -442,8 +409,9 @@ impl<'i> Member<'i> {
         if list.count() == 0 {
             return;
         }
-        if let Err(error) = self.consumer.commit(&list, mode) {
+        if let Err(error) = faults::kafka("offsets.before").and_then(|()| self.consumer.commit(&list, mode)) {
             warn!(%error, "offsets were not committed: their chunks come again and are found in the ledger");
         }
+        faults::point("offsets.after");
     }
 }

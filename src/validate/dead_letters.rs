@@ -10,6 +10,7 @@ use tracing::{error, warn};
 use super::assignment::Ticket;
 use super::message::ChunkMessage;
 use crate::chunk::JobId;
+use crate::faults::{self, Defect};
 use crate::ledger::Finish;
 use crate::retry::Waits;
 use crate::settings::{PostgresSettings, Settings};
@@ -50,9 +51,10 @@ impl DeadLetters {
     /// `job` is given only where the message proved, by a token, to be of that job.
     pub async fn bury(&self, message: &ChunkMessage, ticket: Ticket, job: Option<JobId>, reason: &Reason) {
         let place = format!("{} partition {} offset {}", message.topic.as_str(), message.partition, message.offset);
-        if !self.send(message, &ticket, reason, &place).await {
+        if !faults::has(Defect::DeadLetterDropped) && !self.send(message, &ticket, reason, &place).await {
             return;
         }
+        faults::step("bury.sent").await;
         DEAD_LETTERS.add(&[reason.word], 1);
         error!(
             topic = message.topic.as_str(),
@@ -68,6 +70,7 @@ impl DeadLetters {
         {
             return;
         }
+        faults::step("bury.noted").await;
         ticket.finish(Finish::Elsewhere);
     }
 

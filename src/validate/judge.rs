@@ -6,10 +6,10 @@ use std::time::Instant;
 use crate::chunk::{Delivery, Envelope, Origin};
 use crate::config::PinnedFeed;
 use crate::copy::RowEncoder;
-use crate::faults;
+use crate::faults::{self, Defect};
 use crate::load::JudgedChunk;
 use crate::record::{Columns, HeaderFault};
-use crate::rules::{Reject, Scratch};
+use crate::rules::{Reject, Scratch, Value};
 use crate::telemetry::catalog::STAGE;
 
 /// Buffers that go round: taken by a worker, given back once its chunk is loaded.
@@ -78,10 +78,22 @@ pub fn judge(
     let mut scratch = buffers.take_scratch();
     encoder.begin(&mut rows);
     let verdict = feed.plan.judge(&columns, &chunk, &mut scratch, |record, values| {
+        if faults::has(Defect::CentsCut) {
+            return encoder.row(&mut rows, record.at.record, &without_cents(values));
+        }
         encoder.row(&mut rows, record.at.record, values);
     });
     encoder.finish(&mut rows);
     buffers.give_scratch(scratch);
     STAGE.observe(&["judge"], began.elapsed());
     Ok(JudgedChunk { job: id.job, token: token.hash(), delivery, origin, crc, feed, chunk, verdict, rows })
+}
+
+/// As a decimal that went through an integer: no part of fabric but a deliberate defect.
+fn without_cents<'c>(values: &[Value<'c>]) -> Vec<Value<'c>> {
+    let cut = |value: &Value<'c>| match *value {
+        Value::Decimal(unscaled) => Value::Decimal(unscaled / 100 * 100),
+        other => other,
+    };
+    values.iter().map(cut).collect()
 }

@@ -17,7 +17,7 @@ use super::pool::{Panicked, Pool};
 use super::quarantine::{Aside, Quarantine};
 use crate::chunk::{ChunkId, Envelope, EnvelopeError, JobId, Origin, Token};
 use crate::config::PinnedFeed;
-use crate::faults;
+use crate::faults::{self, Defect};
 use crate::ingest::COPY_HEADER;
 use crate::ledger::Finish;
 use crate::load::{JudgedChunk, Outcome};
@@ -110,6 +110,7 @@ impl LaneWorks {
         let judged = Arc::new(self.shared.tally.timed(Stage::Judge, judging).await?);
         ticket.share.weigh(message.bytes().len() + held_bytes(&judged));
         let outcome = self.shared.tally.timed(Stage::Load, self.load(&judged, ticket, attempt)).await?;
+        faults::step("load.told").await;
         if let Outcome::Loaded { loaded, rejected } = outcome {
             self.shared.tally.count(loaded + rejected, judged.chunk.payload.len() as u64);
         }
@@ -250,6 +251,7 @@ impl LaneWorks {
                         return Err(Stop::Quarantine(judged.id(), format!("killed its loader (a panic: {panicked})")));
                     }
                 }
+                Err(Unloaded::ForNow(_)) if faults::has(Defect::ChunkGivenUp) => return Ok(Outcome::Stopped),
                 Err(Unloaded::ForNow(error)) => {
                     let wait = waits.next_wait();
                     warn!(chunk = %judged.id(), %error, ?wait, "a chunk is not loaded yet: trying again");
@@ -265,7 +267,10 @@ fn decode(message: &ChunkMessage) -> Result<Envelope, EnvelopeError> {
     let began = Instant::now();
     let bytes = message.bytes();
     faults::strike("decoded", &bytes);
-    let decoded = Envelope::decode(&bytes);
+    let mut decoded = Envelope::read(&bytes);
+    if !faults::has(Defect::ChecksumIgnored) {
+        decoded = decoded.and_then(Envelope::verified);
+    }
     STAGE.observe(&["decode"], began.elapsed());
     decoded
 }

@@ -11,6 +11,7 @@ use tracing::{error, warn};
 use super::assignment::{Assignment, Standing};
 use super::custody::Custody;
 use crate::chunk::{ChunkId, JobId, Seq};
+use crate::faults::{self, Defect};
 use crate::jobs;
 use crate::postgres::{self, ServicePool};
 use crate::retry::Waits;
@@ -68,8 +69,9 @@ impl Ledger {
         self.runtime.spawn(async move {
             let partitions: Vec<_> = added.iter().map(|(assignment, _)| Arc::clone(assignment)).collect();
             ledger.custody.begin(&partitions).await;
+            faults::step("custody.taken").await;
             for (assignment, named) in added {
-                match named {
+                match named.filter(|_| !faults::has(Defect::ProofUnchecked)) {
                     None => assignment.set_standing(Standing::Open),
                     Some(chunk) => ledger.prove(chunk, assignment),
                 }

@@ -8,6 +8,7 @@ use tracing::{error, warn};
 use super::assignment::Ticket;
 use super::attempts::ATTEMPTS;
 use crate::chunk::{ChunkId, Delivery};
+use crate::faults;
 use crate::jobs::{self, ChangeError};
 use crate::postgres;
 use crate::retry::Waits;
@@ -57,6 +58,7 @@ impl Quarantine {
 
     async fn record(&self, chunk: ChunkId, delivery: &Delivery, reason: &str) -> Result<String, ChangeError> {
         let mut connection = self.pool.acquire().await?;
+        faults::statement("quarantine.before", &mut connection).await?;
         jobs::quarantine(&mut connection, chunk, delivery, reason).await
     }
 }

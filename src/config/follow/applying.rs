@@ -13,6 +13,7 @@ use super::Prepares;
 use crate::config::cache::Cache;
 use crate::config::known::Known;
 use crate::config::{Active, Kind, Thing};
+use crate::faults;
 use crate::telemetry::catalog::{CONFIG_EVENTS, CONFIG_PROPAGATION};
 
 /// Feeds and templates that are made ready side by side.
@@ -110,6 +111,7 @@ impl Desk {
         if self.prepares == Prepares::Plans {
             self.cache.prepare(thing, &active, at).await;
         }
+        faults::step("config.prepared").await;
         let ready_ms = began.elapsed().as_micros() as f64 / 1000.0;
         if !self.slots().contains_key(thing) {
             return;

@@ -8,6 +8,7 @@ use sqlx::types::Json;
 use tokio::task::JoinHandle;
 
 use super::told::{Message, Told};
+use crate::faults::{self, Defect};
 use crate::kafka::Producer;
 use crate::retry::Waits;
 use crate::settings::KafkaSettings;
@@ -54,6 +55,10 @@ impl<E: Told> Line<E> {
         }
         let rows = timed(Statement::Outbox, self.next(connection)).await?;
         if !rows.is_empty() {
+            faults::step("outbox.read").await;
+            if faults::has(Defect::OutboxRemovedFirst) {
+                remove(connection, &rows.iter().map(|row| row.event).collect::<Vec<_>>()).await?;
+            }
             self.sending = Some(tokio::spawn(send(self.producer.clone(), self.topic.clone(), rows)));
         }
         Ok(())
@@ -84,8 +89,12 @@ impl<E: Told> Line<E> {
 }
 
 async fn remove(connection: &mut PgConnection, events: &[i64]) -> Result<(), sqlx::Error> {
+    faults::statement("outbox.remove", connection).await?;
+    if faults::has(Defect::OutboxKept) {
+        return Ok(());
+    }
     sqlx::query("delete from fabric.outbox where event_id = any($1)").bind(events).execute(connection).await?;
-    Ok(())
+    faults::answer("outbox.removed").await
 }
 
 /// One after the other, each until Kafka has it: order matters more than speed for a few events per job.
@@ -95,6 +104,7 @@ async fn send<E: Told>(producer: Producer, topic: String, rows: Vec<Row<E>>) -> 
         match row.payload.message() {
             Ok(message) => {
                 send_one(&producer, &topic, &row.key, &message).await;
+                faults::step("outbox.sent").await;
                 row.payload.published();
                 sent.push(row.event);
             }
