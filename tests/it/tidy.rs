@@ -166,3 +166,57 @@ fn the_map_of_the_code_names_every_module() {
     };
     none(modules.filter(|module| !map.contains(*module)).map(|module| format!("{module} is not on the map")).collect());
 }
+
+/// Outside `src/faults`, as one text.
+#[cfg(feature = "faults")]
+fn code_that_faults_are_in() -> String {
+    let all = files("src").into_iter().filter(|file| !file.path.starts_with("src/faults"));
+    all.map(|file| file.code().to_owned()).collect()
+}
+
+#[cfg(feature = "faults")]
+#[test]
+fn each_failpoint_stands_at_one_place_and_is_on_the_list() {
+    let code = code_that_faults_are_in();
+    let listed: Vec<&str> = fabric::faults::POINTS.iter().map(|point| point.name).collect();
+    let places = |name: &&&str| code.matches(&format!("(\"{name}\"")).count();
+    let astray = listed.iter().filter(|name| places(name) != 1).map(|name| format!("{name}  {}", places(&name)));
+    let called = ["point", "step", "statement", "answer", "kafka"].map(|call| format!("faults::{call}(\""));
+    let names =
+        called.iter().flat_map(|call| code.split(call.as_str()).skip(1)).filter_map(|rest| rest.split('"').next());
+    none(astray.chain(names.filter(|name| !listed.contains(name)).map(|name| format!("{name}  not listed"))).collect());
+}
+
+#[cfg(feature = "faults")]
+#[test]
+fn each_defect_is_somewhere() {
+    let code = code_that_faults_are_in();
+    let absent = |defect: &&fabric::faults::Defect| !code.contains(&format!("Defect::{defect:?})"));
+    none(fabric::faults::DEFECTS.iter().filter(absent).map(|defect| format!("{defect:?}")).collect());
+}
+
+#[test]
+fn no_release_has_failpoints_or_defects() {
+    let manifest = std::fs::read_to_string(root().join("Cargo.toml")).unwrap();
+    let features = manifest.split("\n[features]\n").nth(1).and_then(|rest| rest.split("\n[").next()).unwrap();
+    let bringing = features.lines().filter(|line| line.contains("faults\"") || line.contains("dep:fail"));
+    let bringing: Vec<&str> = bringing.filter(|line| !line.starts_with("faults = ")).collect();
+    assert!(bringing.is_empty(), "{bringing:?} brings them");
+    let built = ["dev", "perf", ".ci"].iter().flat_map(|folder| scripts(&root().join(folder)));
+    let releases = built.filter(|(_, line)| line.contains("--release") && line.contains("faults"));
+    none(releases.map(|(path, line)| format!("{}  {line}", path.display())).collect());
+}
+
+/// Lines of all files that are text, below a folder.
+fn scripts(folder: &Path) -> Vec<(PathBuf, String)> {
+    let mut lines = Vec::new();
+    for entry in std::fs::read_dir(folder).unwrap() {
+        let path = entry.unwrap().path();
+        if path.is_dir() {
+            lines.extend(scripts(&path));
+        } else if let Ok(text) = std::fs::read_to_string(&path) {
+            lines.extend(text.lines().map(|line| (path.clone(), line.to_owned())));
+        }
+    }
+    lines
+}

@@ -4,6 +4,7 @@ mod asked;
 mod avro;
 mod bad_input;
 pub mod bench;
+#[cfg(feature = "faults")]
 mod killers;
 mod loaded;
 mod moved;
