@@ -4,7 +4,7 @@ use std::path::{Path, PathBuf};
 
 /// Values in, values out: no client library, no clock, no async, no files.
 const PURE: [&str; 8] = ["feed", "chunk", "record", "rules", "copy", "ledger", "report", "generate"];
-const IMPURE: [&str; 23] = [
+const IMPURE: [&str; 24] = [
     "rdkafka::",
     "sqlx::",
     "tokio::",
@@ -23,6 +23,7 @@ const IMPURE: [&str; 23] = [
     "crate::jobs",
     "crate::source",
     "crate::topics",
+    "crate::faults",
     "Instant::now",
     "SystemTime::now",
     "Timestamp::now",
@@ -168,13 +169,11 @@ fn the_map_of_the_code_names_every_module() {
 }
 
 /// Outside `src/faults`, as one text.
-#[cfg(feature = "faults")]
 fn code_that_faults_are_in() -> String {
     let all = files("src").into_iter().filter(|file| !file.path.starts_with("src/faults"));
     all.map(|file| file.code().to_owned()).collect()
 }
 
-#[cfg(feature = "faults")]
 #[test]
 fn each_failpoint_stands_at_one_place_and_is_on_the_list() {
     let code = code_that_faults_are_in();
@@ -187,7 +186,6 @@ fn each_failpoint_stands_at_one_place_and_is_on_the_list() {
     none(astray.chain(names.filter(|name| !listed.contains(name)).map(|name| format!("{name}  not listed"))).collect());
 }
 
-#[cfg(feature = "faults")]
 #[test]
 fn each_defect_is_somewhere() {
     let code = code_that_faults_are_in();

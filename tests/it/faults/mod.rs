@@ -3,10 +3,8 @@
 
 mod cancelling;
 mod ingest;
-#[cfg(feature = "faults")]
 mod points;
 mod postgres;
-#[cfg(feature = "faults")]
 mod quarantine;
 mod restored;
 mod validators;

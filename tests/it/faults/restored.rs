@@ -45,9 +45,10 @@ async fn what_a_restored_postgres_forgot_is_loaded_again_from_kafka() {
     let validator = installation.validator();
     installation.succeed(&["ingest", "card-transactions", &whole, "--wait"]);
     let loaded = installation.database.number(LEDGER_ROWS).await;
-    let ingest = installation.start(&["ingest", "card-transactions", &begun]);
+    let killed = [("FABRIC_TEST_POINTS", "publish.acked=80*off->return(kill)")];
+    let mut ingest = installation.start_with(&killed, &["ingest", "card-transactions", &begun]);
+    assert_eq!(ingest.wait(Duration::from_secs(60)), None, "{}", ingest.log());
     installation.until(loaded + SOME, LEDGER_ROWS).await;
-    ingest.kill();
     validator.terminate();
     installation.database.restore().await;
 

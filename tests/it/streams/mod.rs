@@ -4,7 +4,6 @@ mod asked;
 mod avro;
 mod bad_input;
 pub mod bench;
-#[cfg(feature = "faults")]
 mod killers;
 mod loaded;
 mod moved;
