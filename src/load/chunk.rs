@@ -41,6 +41,22 @@ impl JudgedChunk {
         ChunkId { job: self.job, seq: self.chunk.seq }
     }
 
+    /// The question to the fence, with the defects that a process may have.
+    fn spoilt(&self, mut question: String) -> String {
+        if faults::has(Defect::LockLeft) {
+            let lock = format!("perform pg_advisory_lock_shared(fabric.job_lock_key({}))", self.job);
+            question = format!("do $$ begin {lock}; end $$;{question}");
+        }
+        let let_in = |word: &str| format!("select case answer when '{word}' then 'load' else answer end");
+        if faults::has(Defect::LedgerUnasked) {
+            question = question.replacen("select answer", &let_in("already"), 1);
+        }
+        if faults::has(Defect::StoppedLoaded) {
+            question = question.replacen("select answer", &let_in("stopped"), 1);
+        }
+        question
+    }
+
     fn failed(&self, error: &ChangeError, what: &str) -> LoadError {
         LoadError { message: format!("{}: {what}{error}", self.id()) }
     }
@@ -77,22 +93,12 @@ impl Piece for JudgedChunk {
         if faults::has(Defect::RejectsCountedTwice) {
             rejected = (2 * rejected).min(verdict.records);
         }
-        let mut lock = String::new();
-        if faults::has(Defect::LockLeft) {
-            lock = format!("do $$ begin perform pg_advisory_lock_shared(fabric.job_lock_key({})); end $$;", self.job);
-        }
-        let mut answer = "answer";
-        if faults::has(Defect::LedgerUnasked) {
-            answer = "case answer when 'already' then 'load' else answer end";
-        } else if faults::has(Defect::StoppedLoaded) {
-            answer = "case answer when 'stopped' then 'load' else answer end";
-        }
         let mut token = bytes_literal(&self.token.0);
         if faults::has(Defect::ForeignTokenTaken) {
             token = format!("(select min(token_hash) from fabric.job_tokens where job_id = {})", self.job);
         }
-        format!(
-            "{lock} select {answer}, rejected_before from fabric.fence({job}, {seq}, {token},
+        let question = format!(
+            "select answer, rejected_before from fabric.fence({job}, {seq}, {token},
             {record}, {line}, {byte}, {span}, {crc}, {records}, {blanks}, {rejected},
             {rejects_by_rule}, {warnings_by_rule}, {topic}, {partition}, {offset}, {loader});",
             job = self.job,
@@ -110,7 +116,8 @@ impl Piece for JudgedChunk {
             partition = delivery.partition,
             offset = delivery.offset,
             loader = literal(loader),
-        )
+        );
+        self.spoilt(question)
     }
 
     fn rejects(&self, mut rejects: &[Reject], keep: KeepSource) -> Vec<u8> {
