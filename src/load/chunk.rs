@@ -95,7 +95,7 @@ impl Piece for JudgedChunk {
         }
         let mut token = bytes_literal(&self.token.0);
         if faults::has(Defect::ForeignTokenTaken) {
-            token = format!("(select min(token_hash) from fabric.job_tokens where job_id = {})", self.job);
+            token = format!("(select token_hash from fabric.job_tokens where job_id = {} limit 1)", self.job);
         }
         let question = format!(
             "select answer, rejected_before from fabric.fence({job}, {seq}, {token},
