@@ -1,7 +1,7 @@
 //! Asks the broker what it has, and makes it what is declared.
 
 use std::collections::BTreeMap;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use rdkafka::admin::{
     AdminClient, AdminOptions, AlterConfig, ConfigSource, NewPartitions, NewTopic, ResourceSpecifier, TopicReplication,
@@ -16,6 +16,9 @@ use crate::settings::KafkaSettings;
 
 /// How long Kafka may take for one change.
 const CHANGE_TIMEOUT: Duration = Duration::from_secs(30);
+/// How long the broker that is asked may take to hear of it.
+const SEEN_WITHIN: Duration = Duration::from_secs(10);
+const LOOK_INTERVAL: Duration = Duration::from_millis(50);
 
 #[derive(Debug, thiserror::Error)]
 pub enum TopicsError {
@@ -47,7 +50,22 @@ pub async fn apply(settings: &KafkaSettings, replication: Option<i32>) -> Result
         let spec = specs.iter().find(|spec| spec.name == step.topic()).expect("steps come from specs");
         take(&admin, settings, step, spec, actual.get(step.topic())).await?;
     }
+    until_seen(settings, &specs, &plan.steps).await?;
     Ok(plan)
+}
+
+/// The controller has a change at once; the broker that is asked hears of it from there, and whoever starts next asks it.
+async fn until_seen(settings: &KafkaSettings, specs: &[TopicSpec], taken: &[Step]) -> Result<(), TopicsError> {
+    let changed: Vec<&str> = taken.iter().filter(|step| step.is_change()).map(Step::topic).collect();
+    let deadline = Instant::now() + SEEN_WITHIN;
+    while !changed.is_empty() && Instant::now() < deadline {
+        let left = plan(specs, &look(settings, specs).await?);
+        if !left.steps.iter().any(|step| step.is_change() && changed.contains(&step.topic())) {
+            return Ok(());
+        }
+        tokio::time::sleep(LOOK_INTERVAL).await;
+    }
+    Ok(())
 }
 
 /// Whether every topic that is declared is there, with at least its partitions and with its configuration. Copies are

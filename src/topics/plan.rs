@@ -133,6 +133,10 @@ impl Step {
         }
     }
 
+    pub fn is_change(&self) -> bool {
+        matches!(self, Self::Create { .. } | Self::AddPartitions { .. } | Self::AlterConfigs { .. })
+    }
+
     fn verb(&self) -> &'static str {
         match self {
             Self::Create { .. } => "create",
