@@ -9,13 +9,16 @@ use std::sync::LazyLock;
 use std::sync::mpsc::{Receiver, Sender, channel};
 use std::time::{Duration, Instant};
 
-use super::network::{Network, Way};
+use super::network::{Connection, Fate, Network, Way};
 
 /// Bytes of one read at most.
 const SEGMENT: usize = 64 * 1024;
 
 /// Segments underway on one line at most: at 16 MiB, a way of 1 ms carries up to 16 GiB/s and one of 50 ms 320 MiB/s.
 const UNDERWAY: usize = 256;
+
+/// In which a slow network carries.
+const SLICES_PER_SECOND: u64 = 20;
 
 /// How late the kernel may wake a thread so as to save power (prctl(2), `PR_SET_TIMERSLACK`, in nanoseconds): it is
 /// 50,000 unless told, a tenth of a way of 0.5 ms.
@@ -33,25 +36,45 @@ enum Event {
     },
 }
 
+/// How a way came to its end.
+enum End {
+    /// As its sender ended it.
+    Orderly,
+    Broken,
+    Reset,
+}
+
+/// Where it goes, and by which network.
+#[derive(Clone, Copy)]
+struct Course<'n> {
+    connection: Connection,
+    way: Way,
+    network: &'n Network,
+}
+
 /// Returns when both ways have ended.
-pub fn carry_both_ways(client: &TcpStream, server: &TcpStream, network: &Network) {
+pub fn carry_both_ways(client: &TcpStream, server: &TcpStream, connection: Connection, network: &Network) {
     // What a client sends leaves at once, and so it must from here.
     client.set_nodelay(true).ok();
     server.set_nodelay(true).ok();
     std::thread::scope(|scope| {
-        scope.spawn(|| carry(client, server, Way::ToServer, network));
-        carry(server, client, Way::ToClient, network);
+        scope.spawn(|| carry(client, server, Course { connection, way: Way::ToServer, network }));
+        carry(server, client, Course { connection, way: Way::ToClient, network });
     });
 }
 
-fn carry(from: &TcpStream, to: &TcpStream, way: Way, network: &Network) {
+fn carry(from: &TcpStream, to: &TcpStream, course: Course<'_>) {
     let (put, take) = channel();
     let (give_back, spare) = channel();
     std::thread::scope(|scope| {
-        scope.spawn(|| receive(from, put, spare, network));
-        if send(to, take, give_back, way, network).is_none() {
-            from.shutdown(Shutdown::Both).ok();
-            to.shutdown(Shutdown::Both).ok();
+        scope.spawn(|| receive(from, put, spare, course.network));
+        match send(to, take, give_back, course) {
+            End::Orderly => {}
+            End::Broken => {
+                from.shutdown(Shutdown::Both).ok();
+                to.shutdown(Shutdown::Both).ok();
+            }
+            End::Reset => course.network.reset(course.connection),
         }
     });
 }
@@ -79,14 +102,7 @@ fn next_buffer(spare: &Receiver<Vec<u8>>, made: &mut usize) -> Option<Vec<u8>> {
     spare.recv().ok()
 }
 
-/// None where the connection is broken off.
-fn send(
-    mut to: &TcpStream,
-    take: Receiver<Event>,
-    give_back: Sender<Vec<u8>>,
-    way: Way,
-    network: &Network,
-) -> Option<()> {
+fn send(to: &TcpStream, take: Receiver<Event>, give_back: Sender<Vec<u8>>, course: Course<'_>) -> End {
     nix::sys::prctl::set_timerslack(TIMER_SLACK).ok();
     for event in take {
         let (due, filled) = match event {
@@ -94,21 +110,42 @@ fn send(
             Event::End { due } => (due, 0),
         };
         sleep_until(due);
-        if !network.passes(way, filled) {
-            return None;
-        }
-        match event {
-            Event::Segment { bytes, .. } => {
-                to.write_all(&bytes[..filled]).ok()?;
-                give_back.send(bytes).ok();
+        let fate = course.network.fate(course.connection, course.way, filled);
+        match (event, fate) {
+            (_, Fate::Ended) => return End::Broken,
+            (_, Fate::Reset) => return End::Reset,
+            (Event::End { .. }, Fate::Vanishes) => return End::Orderly,
+            (Event::End { .. }, _) => {
+                return if to.shutdown(Shutdown::Write).is_ok() { End::Orderly } else { End::Broken };
             }
-            Event::End { .. } => {
-                to.shutdown(Shutdown::Write).ok()?;
-                return Some(());
+            (Event::Segment { bytes, .. }, Fate::Vanishes) => drop(give_back.send(bytes)),
+            (Event::Segment { bytes, .. }, Fate::ArrivesInPart(part)) => {
+                write(to, &bytes[..part], course.network).ok();
+                return End::Reset;
+            }
+            (Event::Segment { bytes, .. }, Fate::Arrives) => {
+                if write(to, &bytes[..filled], course.network).is_err() {
+                    return End::Broken;
+                }
+                give_back.send(bytes).ok();
             }
         }
     }
-    None
+    End::Broken
+}
+
+/// No faster than the network carries.
+fn write(mut to: &TcpStream, mut bytes: &[u8], network: &Network) -> std::io::Result<()> {
+    while let Some(rate) = network.rate()
+        && !bytes.is_empty()
+    {
+        let most = usize::try_from(rate / SLICES_PER_SECOND).unwrap_or(usize::MAX).max(1);
+        let (slice, rest) = bytes.split_at(most.min(bytes.len()));
+        to.write_all(slice)?;
+        std::thread::sleep(Duration::from_secs(1) / SLICES_PER_SECOND as u32);
+        bytes = rest;
+    }
+    to.write_all(bytes)
 }
 
 /// Wakes before its time by as much as this machine is usually late, and spends the rest awake.

@@ -15,7 +15,7 @@ use std::time::Duration;
 use socket2::SockRef;
 
 pub use network::Carried;
-use network::{Network, Way};
+use network::Network;
 
 /// How many connections may wait to be accepted.
 const BACKLOG: i32 = 1024;
@@ -63,7 +63,29 @@ impl Proxy {
         SockRef::from(&*self.listener).shutdown(Shutdown::Both).ok();
     }
 
-    /// All is well again. What was underway when the network was cut arrives now, in order.
+    /// From now on servers hear what clients say, and clients hear nothing: what is committed is not acknowledged.
+    pub fn drop_answers(&self) {
+        self.network.mute();
+    }
+
+    /// From now on each connection is reset (RST) once so many bytes more have gone to its server, in the middle of whatever
+    /// they are.
+    pub fn reset_after(&self, bytes: u64) {
+        self.network.reset_after(bytes);
+    }
+
+    /// Servers lose the connections that there are now; clients are not told. New ones are sound.
+    pub fn half_open(&self) {
+        self.network.half_open();
+    }
+
+    /// What each way of a connection carries from now on, in bytes a second; a last resort of a network, at least 20.
+    pub fn throttle(&self, bytes_per_second: u64) {
+        self.network.set_rate(bytes_per_second);
+    }
+
+    /// All is well again. What was underway when the network was cut arrives now, in order; a connection of which something
+    /// was lost is reset.
     ///
     /// # Errors
     /// Where somebody else has taken the port in the meantime.
@@ -117,14 +139,14 @@ fn accept(listener: &TcpListener, network: &Arc<Network>, to: SocketAddr) {
 
 /// A client has no server until the network is whole.
 fn connect(client: TcpStream, to: SocketAddr, network: &Network) {
-    if !network.passes(Way::ToServer, 0) {
+    if !network.is_passable() {
         return;
     }
     let Ok(server) = TcpStream::connect(to) else {
         return;
     };
     if let Ok(Some(connection)) = network.enter(&client, &server) {
-        line::carry_both_ways(&client, &server, network);
+        line::carry_both_ways(&client, &server, connection, network);
         network.leave(connection);
     }
 }

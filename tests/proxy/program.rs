@@ -14,8 +14,8 @@ use proxy::Proxy;
 /// Stands between clients and one server and makes their network slow, or takes it away.
 ///
 /// The address to connect to is the first line of standard output. Orders are read from standard input, one a line:
-/// `cut`, `heal`, `refuse`, `round-trip 2ms`, and `carried`, which prints the bytes carried to the server and back. It
-/// runs until it is killed.
+/// `cut`, `heal`, `refuse`, `drop-answers`, `half-open`, `reset-after 1000`, `throttle 50000`, `round-trip 2ms`, and
+/// `carried`, which prints the bytes carried to the server and back. It runs until it is killed.
 ///
 /// Example: proxy --to 127.0.0.1:5432 --round-trip 1ms
 #[derive(clap::Parser)]
@@ -55,12 +55,16 @@ fn obey(proxy: &Proxy, order: &str) -> anyhow::Result<()> {
         ("cut", "") => proxy.cut(),
         ("heal", "") => proxy.heal()?,
         ("refuse", "") => proxy.refuse(),
+        ("drop-answers", "") => proxy.drop_answers(),
+        ("half-open", "") => proxy.half_open(),
+        ("reset-after", bytes) => proxy.reset_after(bytes.parse().context("reset-after takes a number of bytes")?),
+        ("throttle", rate) => proxy.throttle(rate.parse().context("throttle takes a number of bytes a second")?),
         ("round-trip", time) => proxy.set_round_trip(duration(time)?),
         ("carried", "") => {
             let carried = proxy.carried();
             println!("{} {}", carried.to_server, carried.to_client);
         }
-        _ => bail!("`{order}` is no order; there are: cut, heal, refuse, round-trip TIME, carried"),
+        _ => bail!("`{order}` is no order; there are: cut, heal, refuse, drop-answers, half-open, reset-after BYTES, throttle RATE, round-trip TIME, carried"),
     }
     Ok(())
 }

@@ -72,6 +72,65 @@ fn a_server_that_is_away_refuses_and_is_back_at_the_same_address() {
     exchange(&mut connect(&proxy)).unwrap();
 }
 
+#[test]
+fn answers_that_are_dropped_leave_what_was_asked_done_and_end_in_a_reset() {
+    let (server, heard) = listener();
+    let proxy = before(server, Duration::ZERO);
+    let mut client = connect(&proxy);
+    exchange(&mut client).unwrap();
+    proxy.drop_answers();
+    client.set_read_timeout(Some(Duration::from_millis(200))).unwrap();
+    assert_eq!(exchange(&mut client).unwrap_err().kind(), std::io::ErrorKind::WouldBlock);
+    assert_eq!(heard.load(std::sync::atomic::Ordering::Relaxed), 2);
+    proxy.heal().unwrap();
+    client.set_read_timeout(Some(Duration::from_secs(10))).unwrap();
+    assert_eq!(client.read(&mut [0]).unwrap_err().kind(), std::io::ErrorKind::ConnectionReset);
+    exchange(&mut connect(&proxy)).unwrap();
+}
+
+#[test]
+fn a_reset_strikes_in_the_middle_of_a_message() {
+    let (server, heard) = listener();
+    let proxy = before(server, Duration::ZERO);
+    let mut client = connect(&proxy);
+    exchange(&mut client).unwrap();
+    proxy.reset_after(10);
+    client.write_all(&[1; 25]).unwrap();
+    client.set_read_timeout(Some(Duration::from_secs(10))).unwrap();
+    let ended = (0..100).find_map(|_| client.read(&mut [0]).err()).expect("no more than ten come back");
+    assert_eq!(ended.kind(), std::io::ErrorKind::ConnectionReset);
+    assert_eq!(heard.load(std::sync::atomic::Ordering::Relaxed), 11);
+    proxy.heal().unwrap();
+    let mut client = connect(&proxy);
+    (0..20).for_each(|_| exchange(&mut client).unwrap());
+}
+
+#[test]
+fn a_half_open_connection_is_silent_until_it_is_reset_and_a_new_one_is_sound() {
+    let proxy = before(echo(), Duration::ZERO);
+    let mut client = connect(&proxy);
+    exchange(&mut client).unwrap();
+    proxy.half_open();
+    client.set_read_timeout(Some(Duration::from_millis(200))).unwrap();
+    assert_eq!(exchange(&mut client).unwrap_err().kind(), std::io::ErrorKind::WouldBlock);
+    exchange(&mut connect(&proxy)).unwrap();
+    proxy.heal().unwrap();
+    client.set_read_timeout(Some(Duration::from_secs(10))).unwrap();
+    assert_eq!(client.read(&mut [0]).unwrap_err().kind(), std::io::ErrorKind::ConnectionReset);
+}
+
+#[test]
+fn a_throttled_connection_carries_so_many_bytes_a_second() {
+    let proxy = before(echo(), Duration::ZERO);
+    let mut client = connect(&proxy);
+    proxy.throttle(100_000);
+    let began = Instant::now();
+    client.write_all(&[7; 50_000]).unwrap();
+    client.read_exact(&mut [0; 50_000]).unwrap();
+    let took = began.elapsed();
+    assert!((0.4..5.0).contains(&took.as_secs_f64()), "{took:?}");
+}
+
 #[tokio::test]
 async fn a_cut_stops_what_is_fetched_from_kafka_and_healing_goes_on() {
     let installation = Installation::new().await;
@@ -133,6 +192,29 @@ fn echo() -> SocketAddr {
         }
     });
     address
+}
+
+/// As [`echo`], and how many bytes it has heard.
+fn listener() -> (SocketAddr, std::sync::Arc<std::sync::atomic::AtomicUsize>) {
+    use std::sync::atomic::{AtomicUsize, Ordering};
+    let heard = std::sync::Arc::new(AtomicUsize::new(0));
+    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+    let (address, counts) = (listener.local_addr().unwrap(), heard.clone());
+    std::thread::spawn(move || {
+        for client in listener.incoming() {
+            let (mut client, counts) = (client.unwrap(), counts.clone());
+            std::thread::spawn(move || {
+                let mut bytes = [0; 1024];
+                while let Ok(read @ 1..) = client.read(&mut bytes) {
+                    counts.fetch_add(read, Ordering::Relaxed);
+                    if client.write_all(&bytes[..read]).is_err() {
+                        return;
+                    }
+                }
+            });
+        }
+    });
+    (address, heard)
 }
 
 fn before(server: SocketAddr, round_trip: Duration) -> Proxy {
