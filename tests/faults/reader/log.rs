@@ -61,6 +61,11 @@ fn own(message: &rdkafka::message::BorrowedMessage<'_>) -> Message {
     }
 }
 
+/// Of a topic, as the broker has them now.
+pub fn partitions(topic: &str) -> Result<Vec<i32>, KafkaError> {
+    partitions_of(&ClientConfig::new().set("bootstrap.servers", brokers()).create()?, topic)
+}
+
 fn partitions_of(consumer: &BaseConsumer, topic: &str) -> Result<Vec<i32>, KafkaError> {
     let metadata = consumer.fetch_metadata(Some(topic), PATIENCE)?;
     let topic = metadata.topics().first();

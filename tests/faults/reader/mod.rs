@@ -15,7 +15,8 @@ use std::fmt::{self, Display, Formatter};
 use sqlx::{Connection as _, PgConnection};
 
 use crate::world::{Published, World};
-pub use rest::Rest;
+pub use log::partitions;
+pub use rest::{Rest, ends};
 
 /// What a run must not show.
 #[derive(Debug, Clone, PartialEq, Eq)]

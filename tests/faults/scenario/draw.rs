@@ -94,6 +94,9 @@ fn schedule(scenario: &mut Scenario, points: &Points, dice: &mut Dice) {
             acts.extend((0..dice.between(1, 2)).map(|_| Act::ActivateStream(stream)));
         }
     }
+    let cancellable: Vec<usize> =
+        (0..scenario.jobs.len()).filter(|job| matches!(scenario.jobs[*job].by, By::Ingest | By::Resuming)).collect();
+    let cancels = !cancellable.is_empty() && dice.percent(15);
     let mut left = faults;
     while left > 0 {
         left -= 1;
@@ -114,6 +117,10 @@ fn schedule(scenario: &mut Scenario, points: &Points, dice: &mut Dice) {
     }
     shuffle(&mut acts, dice);
     only_one_restore(&mut acts, dice);
+    // What was cancelled since is forgotten by a restore as well.
+    if cancels && !acts.contains(&Act::Fault(Fault::Restored)) {
+        cancel(&mut acts, dice.pick(&cancellable), dice);
+    }
     let mut steps = vec![Step { wait: Wait::Millis(0), act: Act::Begin(0) }];
     steps.extend(acts.into_iter().map(|act| Step { wait: wait(size, dice), act }));
     scenario.steps = steps;
@@ -125,6 +132,13 @@ fn only_one_restore(acts: &mut Vec<Act>, dice: &mut Dice) {
     let mut seen = false;
     acts.retain(|act| *act != Act::Fault(Fault::Restored) || !std::mem::replace(&mut seen, true));
     acts.insert(dice.index(first + 1), Act::Keep);
+}
+
+/// Some time after it has begun.
+fn cancel(acts: &mut Vec<Act>, job: usize, dice: &mut Dice) {
+    let begun = acts.iter().position(|act| *act == Act::Begin(job)).map_or(0, |at| at + 1);
+    let at = begun + dice.index((acts.len() - begun + 1).min(3));
+    acts.insert(at, Act::Cancel(job));
 }
 
 fn shuffle<T>(items: &mut [T], dice: &mut Dice) {
@@ -164,12 +178,13 @@ fn validator(scenario: &Scenario, dice: &mut Dice) -> Who {
 
 fn armed(scenario: &Scenario, points: &Points, dice: &mut Dice) -> Armed {
     let point = dice.pick(points);
+    let sleep = Blow::Sleep(u32::try_from(dice.between(20, 1_500)).expect("it is small"));
     let blow = dice.weighted(&[
         (45, Blow::Kill),
         (20, Blow::Stop),
-        (15, Blow::Sleep(u32::try_from(dice.between(20, 1_500)).expect("it is small"))),
+        (15, sleep),
         (8, Blow::Panic),
-        (12, Blow::Error),
+        (if crate::points::may_fail(point) { 25 } else { 0 }, Blow::Error),
     ]);
     let times = match blow {
         Blow::Kill | Blow::Stop | Blow::Panic => 1,
@@ -220,11 +235,12 @@ fn fault(scenario: &Scenario, dice: &mut Dice) -> Fault {
 
 fn network(who: Who, lasting: u64, dice: &mut Dice) -> Fault {
     let server = dice.weighted(&[(5, Server::Kafka), (6, Server::Postgres), (1, Server::Redis)]);
+    let (rate, bytes) = (dice.between(20_000, 400_000), dice.between(200, 60_000));
     let trouble = dice.weighted(&[
         (4, Trouble::Cut),
         (2, Trouble::Refused),
-        (2, Trouble::Slow(dice.between(20_000, 400_000))),
-        (4, Trouble::Reset(dice.between(200, 60_000))),
+        (2, Trouble::Slow(rate)),
+        (4, Trouble::Reset(bytes)),
         (5, Trouble::AnswersLost),
         (2, Trouble::HalfOpen),
     ]);

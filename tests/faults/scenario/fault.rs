@@ -141,6 +141,8 @@ impl Fault {
 pub enum Act {
     /// Publishing a job.
     Begin(usize),
+    /// `fabric jobs cancel`, where the job has not ended.
+    Cancel(usize),
     /// The other version of the feed of files.
     ActivateFiles,
     /// The other version of a stream's feed.

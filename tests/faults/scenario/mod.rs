@@ -28,6 +28,15 @@ pub enum Protocol {
     Consumer,
 }
 
+impl Protocol {
+    pub const fn word(self) -> &'static str {
+        match self {
+            Self::Classic => "classic",
+            Self::Consumer => "consumer",
+        }
+    }
+}
+
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Lane {
     Normal,

@@ -106,6 +106,7 @@ impl Display for Act {
     fn fmt(&self, f: &mut Formatter<'_>) -> fmt::Result {
         match self {
             Self::Begin(job) => write!(f, "file {} is published", job + 1),
+            Self::Cancel(job) => write!(f, "the job of file {} is cancelled", job + 1),
             Self::ActivateFiles => f.write_str("the other version of the feed of files becomes active"),
             Self::ActivateStream(stream) => {
                 write!(f, "the other version of the feed of stream {} becomes active", stream + 1)

@@ -1,5 +1,6 @@
 //! Starts again who has died, and thaws who is frozen.
 
+use std::sync::atomic::Ordering;
 use std::time::{Duration, Instant};
 
 use super::World;
@@ -14,7 +15,9 @@ impl World {
     /// Until the end.
     pub async fn keep_alive(&self) {
         while !self.is_over() {
-            self.look_after();
+            if !self.paused.load(Ordering::Relaxed) {
+                self.look_after();
+            }
             tokio::time::sleep(LOOK).await;
         }
     }
@@ -69,7 +72,7 @@ impl World {
     pub fn count_points(&self) {
         let members = self.members.lock().expect("nobody panics with the members");
         for blow in ["kill", "stop"] {
-            for _ in 0..members.values().map(|member| member.struck(blow)).sum() {
+            for _ in 0..members.values().map(|member| member.struck(blow)).sum::<usize>() {
                 self.count(&format!("failpoint {blow}"));
             }
         }

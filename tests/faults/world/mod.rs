@@ -1,6 +1,8 @@
 //! A scenario in the real world: servers, processes, and what is done to them.
 
+mod cancel;
 mod disk;
+mod ending;
 mod hostile;
 mod keeper;
 mod member;
@@ -17,7 +19,7 @@ use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::sync::Mutex;
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use rdkafka::admin::{AdminOptions, AlterConfig, NewTopic, ResourceSpecifier, TopicReplication};
 
@@ -25,9 +27,10 @@ use crate::database::{Database, ServerAlone, server_alone};
 use crate::feeds::{self, Form, Version};
 use crate::installation::{Installation, admin, told};
 use crate::scenario::{Armed, Blow, Clock, Fault, Pace, Protocol, Scenario, Who};
+use cancel::Cancelled;
 use disk::Disk;
 use member::Member;
-pub use publish::Published;
+pub use publish::{Ending, Published};
 use told::Told;
 use ways::Ways;
 
@@ -46,8 +49,14 @@ pub struct World {
     ways: Ways,
     members: Mutex<BTreeMap<Who, Member>>,
     versions: Mutex<Versions>,
+    /// When another version of a stream's feed became active for the last time.
+    activated: Mutex<Instant>,
+    /// Jobs that were cancelled, by the number of their file.
+    cancelled: Mutex<BTreeMap<usize, Cancelled>>,
     /// What has been done, by kind.
     injected: Mutex<BTreeMap<String, u64>>,
+    /// Everybody is stopped for a moment, and not by a failpoint.
+    paused: AtomicBool,
     /// Nothing is started again any more.
     over: AtomicBool,
     /// Of those who take something away that others take away too.
@@ -91,7 +100,10 @@ impl World {
             ways,
             members: Mutex::default(),
             versions: Mutex::new(versions),
+            activated: Mutex::new(Instant::now()),
+            cancelled: Mutex::default(),
             injected: Mutex::default(),
+            paused: AtomicBool::new(false),
             over: AtomicBool::new(false),
             gate: tokio::sync::Mutex::default(),
             disk,
@@ -213,8 +225,8 @@ impl World {
         let arguments: Vec<&str> = arguments.iter().map(String::as_str).collect();
         let mut command = self.installation.fabric(&arguments);
         command.envs(self.ways.environment(who));
-        let armed: Vec<String> =
-            self.scenario.armed.iter().filter(|armed| armed.who == who && armed.life == life).map(words).collect();
+        let its = self.scenario.armed.iter().filter(|armed| armed.who == who && armed.life == life);
+        let armed: Vec<String> = its.map(words).collect();
         if !armed.is_empty() {
             command.env("FABRIC_TEST_POINTS", armed.join(";"));
         }
@@ -226,6 +238,15 @@ impl World {
             command.env("WRONG_CLOCK_SECONDS", if *clock == Clock::Fast { "10800" } else { "-10800" });
         }
         command
+    }
+
+    pub fn defect(&self) -> Option<&str> {
+        self.defect.as_deref()
+    }
+
+    /// Which version of a stream's feed is active.
+    pub fn version_of_stream(&self, stream: usize) -> Version {
+        self.versions.lock().expect("nobody panics with the versions").streams[stream]
     }
 
     /// Counts something that was done to the scenario.
@@ -297,7 +318,7 @@ fn words(armed: &Armed) -> String {
         Blow::Panic => "panic".to_owned(),
         Blow::Error => "return(error)".to_owned(),
     };
-    let passes = if armed.passes > 0 { format!("{}*sleep(0)->", armed.passes) } else { String::new() };
+    let passes = if armed.passes > 0 { format!("{}*off->", armed.passes) } else { String::new() };
     format!("{}={passes}{}*{blow}", armed.point, armed.times)
 }
 

@@ -11,9 +11,20 @@ const LOOK: Duration = Duration::from_millis(20);
 /// Before what was cut short goes on.
 const PAUSE: Duration = Duration::from_millis(200);
 
+/// How a job is to end.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Ending {
+    Loaded,
+    /// The job of this number.
+    Cancelled { number: i64 },
+}
+
 /// What became of publishing a file.
+#[derive(Debug, Clone)]
 pub struct Published {
+    /// The number of its file.
     pub job: usize,
+    pub ending: Ending,
     /// Messages on its lane that are no chunks of its job.
     pub forged: usize,
 }
@@ -49,8 +60,11 @@ impl World {
                 0
             }
         };
-        self.told.tell(&format!("file {} is published whole", job + 1));
-        Published { job, forged }
+        let ending = self.ending_of(job);
+        if ending == Ending::Loaded {
+            self.told.tell(&format!("file {} is published whole", job + 1));
+        }
+        Published { job, ending, forged }
     }
 
     fn environment_of_twin(&self) -> Vec<(&'static str, String)> {
@@ -69,7 +83,7 @@ impl World {
         let mut arguments = first.clone();
         while !self.is_over() {
             self.start_as(who, &arguments);
-            if self.ended_well(who).await || self.is_whole(job).await {
+            if self.ended_well(who).await || self.is_whole(job).await || self.until_cancelled(job).await {
                 return;
             }
             tokio::time::sleep(PAUSE).await;
@@ -98,7 +112,7 @@ impl World {
     }
 
     /// The job's number in Postgres, where it is known.
-    async fn number_of(&self, job: usize) -> Option<i64> {
+    pub(super) async fn number_of(&self, job: usize) -> Option<i64> {
         let query = "select job_id from fabric.jobs where path = $1 order by job_id desc limit 1";
         sqlx::query_scalar(query).bind(self.path(job)).fetch_optional(&self.installation.database.pool).await.ok()?
     }

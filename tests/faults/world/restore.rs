@@ -1,6 +1,7 @@
 //! Postgres restored to an earlier point, and what an operator does then.
 
-use std::time::Duration;
+use std::sync::atomic::Ordering;
+use std::time::{Duration, Instant};
 
 use nix::sys::signal::Signal;
 use sqlx::{AssertSqlSafe, Connection as _};
@@ -13,14 +14,17 @@ impl World {
     pub(super) async fn keep(&self) {
         let _gate = self.gate.lock().await;
         let name = self.installation.database.name();
+        self.paused.store(true, Ordering::Relaxed);
         self.signal_all(Signal::SIGSTOP);
         self.alone_with(&[format!("create database {name}_kept template {name}")]).await;
         self.signal_all(Signal::SIGCONT);
+        self.paused.store(false, Ordering::Relaxed);
     }
 
     pub(super) async fn restore(&self) {
         let _gate = self.gate.lock().await;
         let name = self.installation.database.name();
+        self.paused.store(true, Ordering::Relaxed);
         self.signal_all(Signal::SIGSTOP);
         self.alone_with(&[
             format!("drop database {name} with (force)"),
@@ -30,8 +34,10 @@ impl World {
         // Nobody registers a job by a number that Postgres has forgotten before it is told of it.
         self.kill_publishers();
         self.signal_all(Signal::SIGCONT);
+        self.paused.store(false, Ordering::Relaxed);
         self.recover();
         self.apply_again();
+        *self.activated.lock().expect("nobody panics with the moment") = Instant::now();
     }
 
     fn recover(&self) {

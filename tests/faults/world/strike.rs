@@ -4,16 +4,14 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use rdkafka::admin::{AdminOptions, NewPartitions};
-use rdkafka::consumer::{BaseConsumer, Consumer as _};
-use rdkafka::ClientConfig;
 use sqlx::{AssertSqlSafe, Connection as _, PgConnection};
 use tokio::task::JoinSet;
 
-use super::World;
+use super::{Published, World};
 use crate::feeds::FILES;
-use crate::installation::{admin, brokers};
+use crate::installation::admin;
+use crate::reader;
 use crate::scenario::{Act, Fault, Server, Step, Trouble, Wait, Who};
-use super::Published;
 
 /// How long a step waits for loads at most.
 const PATIENCE: Duration = Duration::from_secs(3);
@@ -76,6 +74,7 @@ impl World {
                 let (world, job) = (Arc::clone(self), *job);
                 beside.publishing.spawn(async move { world.publish(job).await });
             }
+            Act::Cancel(job) => self.cancel(*job).await,
             Act::ActivateFiles => {
                 let version = {
                     let mut versions = self.versions.lock().expect("nobody panics with the versions");
@@ -91,6 +90,7 @@ impl World {
                     versions.streams[*stream]
                 };
                 self.apply_stream(*stream, version);
+                *self.activated.lock().expect("nobody panics with the moment") = Instant::now();
             }
             Act::Keep => self.keep().await,
             Act::Fault(fault) => {
@@ -172,7 +172,7 @@ impl World {
         });
     }
 
-    fn with(&self, who: Who, act: impl FnOnce(&mut super::member::Member)) {
+    pub(super) fn with(&self, who: Who, act: impl FnOnce(&mut super::member::Member)) {
         let mut members = self.members.lock().expect("nobody panics with the members");
         if let Some(member) = members.get_mut(&who) {
             act(member);
@@ -232,7 +232,7 @@ impl World {
     }
 
     /// In the database of the server that is nobody's; tries until it is there.
-    async fn elsewhere(&self) -> PgConnection {
+    pub(super) async fn elsewhere(&self) -> PgConnection {
         let url = &self.installation.database.settings.url;
         let url = url.replace("://fabric@", "://postgres@").replace(self.installation.database.name(), "postgres");
         loop {
@@ -308,11 +308,8 @@ impl World {
     }
 
     async fn add_partitions(&self, topic: &str) {
-        let consumer: BaseConsumer =
-            ClientConfig::new().set("bootstrap.servers", brokers()).create().expect("a client of Kafka");
-        let metadata = tokio::task::block_in_place(|| consumer.fetch_metadata(Some(topic), Duration::from_secs(20)));
-        let Ok(metadata) = metadata else { return };
-        let count = metadata.topics()[0].partitions().len() + 2;
+        let Ok(partitions) = tokio::task::block_in_place(|| reader::partitions(topic)) else { return };
+        let count = partitions.len() + 2;
         let more = NewPartitions::new(topic, count);
         if let Err(error) = admin().create_partitions(&[more], &AdminOptions::new()).await {
             self.told.tell(&format!("{topic} got no more partitions: {error}"));

@@ -1,0 +1,158 @@
+//! Several seeds, one after another or side by side.
+
+use std::fs::OpenOptions;
+use std::io::Write as _;
+use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
+
+use anyhow::Context as _;
+use tokio::task::JoinSet;
+
+use crate::arguments::Arguments;
+use crate::outcome::Outcome;
+use crate::points;
+use crate::run::{Manner, run};
+use crate::scenario::{Pace, Scenario, Size, draw};
+use crate::world::folder;
+
+/// Whether all was as it is to be.
+pub async fn session(arguments: Arguments) -> anyhow::Result<bool> {
+    if arguments.dry {
+        print!("{}", scenario(&arguments, arguments.seed.or(arguments.from).context("--dry needs --seed")?));
+        return Ok(true);
+    }
+    if arguments.defects {
+        return defects(&arguments).await;
+    }
+    if let Some(defect) = arguments.find.clone() {
+        return find(&arguments, &defect).await;
+    }
+    let mut tally = Tally::default();
+    match arguments.seed {
+        Some(seed) => {
+            let manner = Manner { defect: arguments.defect.clone(), aloud: true, keep: arguments.keep };
+            let outcome = run(scenario(&arguments, seed), &manner).await;
+            tally.take(&arguments, &outcome)?;
+        }
+        None => several(&arguments, &mut tally).await?,
+    }
+    Ok(tally.told(arguments.defect.is_some()))
+}
+
+fn scenario(arguments: &Arguments, seed: u64) -> Scenario {
+    let pace = if arguments.quick { Pace::Quick } else { Pace::Usual };
+    draw(seed, Size { pace, rich: arguments.rich }, &points::all())
+}
+
+async fn several(arguments: &Arguments, tally: &mut Tally) -> anyhow::Result<()> {
+    let first = first_seed(arguments);
+    let began = Instant::now();
+    let limit = Duration::from_secs(60 * arguments.minutes.unwrap_or(u64::MAX / 60));
+    let runs = if arguments.minutes.is_some() { u64::MAX } else { arguments.runs.unwrap_or(1) };
+    let manner = Manner { defect: arguments.defect.clone(), aloud: false, keep: arguments.keep };
+    let (mut next, mut running) = (0, JoinSet::new());
+    loop {
+        while running.len() < usize::try_from(arguments.beside)? && next < runs && began.elapsed() < limit {
+            let scenario = scenario(arguments, first + next);
+            let manner = manner.clone();
+            running.spawn(async move { run(scenario, &manner).await });
+            next += 1;
+        }
+        let Some(done) = running.join_next().await else { return Ok(()) };
+        let outcome = done.context("the suite itself has failed: see above")?;
+        print!("{}", outcome.sentence());
+        tally.take(arguments, &outcome)?;
+    }
+}
+
+/// By the clock, so that each session has seeds of its own.
+fn first_seed(arguments: &Arguments) -> u64 {
+    let now = SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |since| since.as_secs());
+    arguments.from.unwrap_or(now * 1000)
+}
+
+/// Recorded: `NAME SEED`, and how many seeds it took.
+const RECORDED: &str = include_str!("defects.txt");
+
+async fn defects(arguments: &Arguments) -> anyhow::Result<bool> {
+    let mut tally = Tally::default();
+    let (mut recorded, mut running) = (recorded(), JoinSet::new());
+    recorded.reverse();
+    loop {
+        while running.len() < usize::try_from(arguments.beside)?
+            && let Some((defect, seed)) = recorded.pop()
+        {
+            let scenario = scenario(arguments, seed);
+            let manner = Manner { defect: Some(defect), aloud: false, keep: false };
+            running.spawn(async move { run(scenario, &manner).await });
+        }
+        let Some(done) = running.join_next().await else { break };
+        let outcome = done.context("the suite itself has failed: see above")?;
+        let by = outcome.findings.first().map_or("NOT FOUND", String::as_str);
+        println!("{}: {by}", outcome.defect.as_deref().unwrap_or_default());
+        tally.take(arguments, &outcome)?;
+    }
+    Ok(tally.told(true))
+}
+
+fn recorded() -> Vec<(String, u64)> {
+    let words = |line: &str| {
+        let mut words = line.split_whitespace();
+        Some((words.next()?.to_owned(), words.next()?.parse().ok()?))
+    };
+    RECORDED.lines().filter(|line| !line.starts_with('#')).filter_map(words).collect()
+}
+
+/// One seed after another, until one finds it.
+async fn find(arguments: &Arguments, defect: &str) -> anyhow::Result<bool> {
+    let first = first_seed(arguments);
+    for tried in 1..=arguments.runs.unwrap_or(20) {
+        let seed = first + tried - 1;
+        let manner = Manner { defect: Some(defect.to_owned()), aloud: false, keep: arguments.keep };
+        let outcome = run(scenario(arguments, seed), &manner).await;
+        if let Some(by) = outcome.findings.first() {
+            println!("{defect} {seed} {tried}  {by}");
+            return Ok(true);
+        }
+    }
+    println!("{defect} was not found by {} seeds from {first} on", arguments.runs.unwrap_or(20));
+    Ok(false)
+}
+
+#[derive(Default)]
+struct Tally {
+    runs: u64,
+    sound: u64,
+}
+
+impl Tally {
+    fn take(&mut self, arguments: &Arguments, outcome: &Outcome) -> anyhow::Result<()> {
+        self.runs += 1;
+        self.sound += u64::from(outcome.is_sound());
+        if !outcome.is_sound() && outcome.defect.is_none() {
+            for finding in &outcome.findings {
+                println!("  {finding}");
+            }
+            println!("  story and logs: {}", folder(outcome.seed).display());
+            println!("  again: dev/faults --seed {}{}", outcome.seed, manner_words(arguments));
+        }
+        if let Some(file) = &arguments.out {
+            let line = serde_json::to_string(outcome)?;
+            let mut out = OpenOptions::new().create(true).append(true).open(file)?;
+            writeln!(out, "{line}").with_context(|| format!("{} cannot be written", file.display()))?;
+        }
+        Ok(())
+    }
+
+    /// Prints the last line; whether all was as it is to be.
+    fn told(&self, is_to_be_found: bool) -> bool {
+        let found = self.runs - self.sound;
+        println!("runs {} ok {} found {found}", self.runs, self.sound);
+        if is_to_be_found { self.sound == 0 } else { found == 0 }
+    }
+}
+
+fn manner_words(arguments: &Arguments) -> String {
+    let quick = if arguments.quick { " --quick" } else { "" };
+    let rich = if arguments.rich { " --rich" } else { "" };
+    format!("{quick}{rich}")
+}

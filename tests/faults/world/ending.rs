@@ -1,0 +1,121 @@
+//! The end of a scenario: last words to its streams, a look at its sessions, and everybody is told to end.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use nix::sys::signal::Signal;
+use rdkafka::ClientConfig;
+use rdkafka::producer::{FutureProducer, FutureRecord};
+use rdkafka::util::Timeout;
+use tokio::task::JoinSet;
+
+use super::World;
+use crate::dice::Dice;
+use crate::installation::brokers;
+use crate::reader::{self, Kind, Reading};
+use crate::records::value;
+use crate::scenario::{Pace, Who};
+
+/// What a process knows of versions is no older than this.
+const KNOWN: Duration = Duration::from_millis(3_200);
+
+/// The first number of a message of the afterword: others have smaller ones.
+const AFTERWORD: u64 = 10_000_000;
+
+/// Sessions of one process, at most: loaders of both lanes and of streams, each with one aside, a pool, a steward's.
+const SESSIONS: i64 = 24;
+
+impl World {
+    pub fn start_producing(self: &Arc<Self>) -> JoinSet<()> {
+        let mut producing = JoinSet::new();
+        for stream in 0..self.scenario.streams.len() {
+            let world = Arc::clone(self);
+            producing.spawn(async move { world.produce(stream).await });
+        }
+        producing
+    }
+
+    /// A few messages more on each partition of each stream, once everybody must know which version is active.
+    pub async fn afterword(&self) {
+        let activated = *self.activated.lock().expect("nobody panics with the moment");
+        tokio::time::sleep_until((activated + KNOWN).into()).await;
+        let mut config = ClientConfig::new();
+        config.set("bootstrap.servers", brokers());
+        let producer: FutureProducer = config.create().expect("a producer");
+        for stream in &self.scenario.streams {
+            let topic = self.topic(&stream.name);
+            let partitions = tokio::task::block_in_place(|| reader::partitions(&topic)).unwrap_or_default();
+            let mut dice = Dice::new(stream.seed + 1);
+            for partition in partitions {
+                for number in 0..3 {
+                    let value = value(stream.form, AFTERWORD + number, &mut dice);
+                    let record = FutureRecord::to(&topic).partition(partition).key("last").payload(&value);
+                    producer.send(record, Timeout::After(Duration::from_secs(20))).await.ok();
+                }
+            }
+        }
+        self.told.tell("each stream has its last messages");
+    }
+
+    /// Each session is of a process that lives, and no process has more than it may.
+    pub async fn look_at_sessions(&self, reading: &mut Reading) {
+        let names: Result<Vec<String>, sqlx::Error> = sqlx::query_scalar(
+            "select application_name from pg_stat_activity where datname = current_database()
+                and application_name like 'fabric%' and application_name <> 'fabric test'",
+        )
+        .fetch_all(&self.installation.database.pool)
+        .await;
+        let Ok(names) = names else { return };
+        let living: Vec<u32> = {
+            let members = self.members.lock().expect("nobody panics with the members");
+            members.values().map(super::member::Member::pid).filter(|pid| *pid > 0).collect()
+        };
+        let most = SESSIONS * i64::try_from(living.len()).unwrap_or(i64::MAX);
+        if i64::try_from(names.len()).unwrap_or(i64::MAX) > most {
+            reading.find(Kind::Left, format!("{} sessions of {} processes", names.len(), living.len()));
+        }
+        let mut loaders: BTreeMap<&str, usize> = BTreeMap::new();
+        for name in &names {
+            // fabric loader HOST/PID/N, fabric steward HOST/PID
+            let pid = name.split('/').nth(1).and_then(|pid| pid.parse().ok());
+            if pid.is_some_and(|pid| !living.contains(&pid)) {
+                reading.find(Kind::Left, format!("a session of a process that has ended: {name}"));
+            }
+            if name.starts_with("fabric loader ") {
+                *loaders.entry(name).or_default() += 1;
+            }
+        }
+        for (name, count) in loaders.into_iter().filter(|(_, count)| *count > 1) {
+            reading.find(Kind::Left, format!("{count} sessions of one loader: {name}"));
+        }
+    }
+
+    /// SIGTERM to everybody: each ends by itself, in order.
+    pub fn terminate_all(&self, reading: &mut Reading) {
+        let grace = Duration::from_secs(if self.scenario.size.pace == Pace::Quick { 15 } else { 40 });
+        let mut members = self.members.lock().expect("nobody panics with the members");
+        members.values_mut().for_each(super::member::Member::thaw);
+        members.values().for_each(|member| member.signal(Signal::SIGTERM));
+        let deadline = Instant::now() + grace;
+        for (who, member) in members.iter_mut() {
+            if matches!(who, Who::Publisher(_)) {
+                member.kill();
+                continue;
+            }
+            while member.lives() {
+                if let Some(status) = member.has_ended() {
+                    if !status.success() {
+                        let words = format!("{who} was told to end, and ended with {status}: {}", member.last_line());
+                        reading.find(Kind::Left, words);
+                    }
+                } else if Instant::now() > deadline {
+                    reading.find(Kind::Stuck, format!("{who} was told to end and has not within {grace:?}"));
+                    member.kill();
+                } else {
+                    std::thread::sleep(Duration::from_millis(10));
+                }
+            }
+        }
+    }
+}
