@@ -1,7 +1,7 @@
 //! Records with known faults, by a seed: lines of a file, values of a stream.
 
 use crate::dice::Dice;
-use crate::feeds::{Form, Keys, head};
+use crate::feeds::{Form, Keys, HEAD};
 
 const CURRENCIES: [&str; 3] = ["EUR", "USD", "CHF"];
 const WORDS: [&str; 5] = ["", "paid at once", "Zürich, by hand", "a \"quoted\" word", "thirty days, 2 % in ten"];
@@ -94,7 +94,7 @@ pub fn value(form: Form, number: u64, dice: &mut Dice) -> Vec<u8> {
 /// By the specification of Avro 1.12, "Binary encoding".
 fn avro(id: &str, amount: &str, city: &str) -> Vec<u8> {
     let cents: i64 = amount.replace('.', "").parse().expect("an amount of the suite's own");
-    let mut value = head().to_vec();
+    let mut value = HEAD.to_vec();
     bytes(&mut value, id.as_bytes());
     bytes(&mut value, &cents.to_be_bytes());
     long(&mut value, 1);

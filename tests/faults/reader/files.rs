@@ -70,7 +70,8 @@ pub async fn read(
     for its in published {
         let bytes = world.scenario.jobs[its.job].file.bytes();
         let name = format!("file {}", its.job + 1);
-        let found = match its.ending {
+        let ending = world.ending_of(its.job);
+        let found = match ending {
             Ending::Loaded => of_content(connection, &bytes).await?,
             Ending::Cancelled { number } => of_number(connection, number).await?,
         };
@@ -80,12 +81,12 @@ pub async fn read(
             reading.find(Kind::Unaccounted, format!("{name} is to be one job, and is {states:?}"));
             continue;
         };
-        let expected = if its.ending == Ending::Loaded { "completed" } else { "stopped" };
+        let expected = if ending == Ending::Loaded { "completed" } else { "stopped" };
         if job.state != expected {
             let why = job.reason.clone().unwrap_or_default();
             reading.find(Kind::Unaccounted, format!("{name}, job {}, is {}: {why}", job.job_id, job.state));
         }
-        read_one(world, its, &name, job, &bytes, connection, reading).await?;
+        read_one(world, ending, &name, job, &bytes, connection, reading).await?;
     }
     let foreign: i64 = sqlx::query_scalar("select count(*) from public.orders where _job_id <> all($1)")
         .bind(&jobs)
@@ -99,7 +100,7 @@ pub async fn read(
 
 async fn read_one(
     world: &World,
-    its: &Published,
+    ending: Ending,
     name: &str,
     job: &Job,
     bytes: &[u8],
@@ -107,7 +108,7 @@ async fn read_one(
     reading: &mut Reading,
 ) -> Result<(), sqlx::Error> {
     let chunks = ledger::of(job.job_id, connection).await?;
-    let loads = |number: i64| match its.ending {
+    let loads = |number: i64| match ending {
         Ending::Loaded => true,
         Ending::Cancelled { .. } => chunks.iter().any(|chunk| chunk.has(number)),
     };
@@ -139,7 +140,7 @@ async fn read_one(
     }
     account.keys(reading);
     account.told.rest(reading);
-    ledger::compare(name, its, job, &chunks, bytes, &account.broken, reading);
+    ledger::compare(name, ending, job, &chunks, bytes, &account.broken, reading);
     Ok(())
 }
 

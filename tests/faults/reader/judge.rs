@@ -2,7 +2,7 @@
 
 use std::collections::BTreeSet;
 
-use crate::feeds::{Form, head};
+use crate::feeds::{Form, HEAD};
 
 /// Rules that a record breaks, by their names.
 pub type Broken = BTreeSet<&'static str>;
@@ -115,7 +115,7 @@ fn of_json(value: &[u8]) -> Option<[String; 3]> {
 
 /// By the specification of Avro 1.12, "Binary encoding".
 fn of_avro(value: &[u8]) -> Option<[String; 3]> {
-    let mut rest = value.strip_prefix(&head())?;
+    let mut rest = value.strip_prefix(&HEAD)?;
     let id = text(&mut rest)?;
     let amount: [u8; 8] = bytes(&mut rest)?.try_into().ok()?;
     let cents = i64::from_be_bytes(amount);

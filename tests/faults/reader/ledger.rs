@@ -7,7 +7,7 @@ use sqlx::types::Json;
 
 use super::files::{BrokenRules, Job};
 use super::{Kind, Reading};
-use crate::world::{Ending, Published};
+use crate::world::Ending;
 
 #[derive(sqlx::FromRow)]
 pub struct Chunk {
@@ -42,7 +42,7 @@ pub async fn of(job: i64, connection: &mut PgConnection) -> Result<Vec<Chunk>, s
 
 pub fn compare(
     name: &str,
-    its: &Published,
+    ending: Ending,
     job: &Job,
     chunks: &[Chunk],
     bytes: &[u8],
@@ -53,7 +53,7 @@ pub fn compare(
         its_bytes(name, chunk, bytes, reading);
         its_rejects(name, chunk, broken, reading);
     }
-    if its.ending == Ending::Loaded {
+    if ending == Ending::Loaded {
         join(name, chunks, bytes, reading);
         stated(name, job, chunks, bytes, reading);
     }

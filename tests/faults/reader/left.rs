@@ -9,6 +9,7 @@ use super::{Kind, Reading};
 /// A backend needs a moment to see that its client is gone.
 const PATIENCE: u32 = 30;
 
+/// A partition that nobody holds may be under suspicion until something comes that proves it well.
 const MUST_BE_NONE: [(&str, &str); 9] = [
     (
         "sessions of fabric's",
@@ -21,7 +22,7 @@ const MUST_BE_NONE: [(&str, &str); 9] = [
            and database = (select oid from pg_database where datname = current_database())",
     ),
     ("prepared transactions", "select count(*) from pg_prepared_xacts where database = current_database()"),
-    ("partitions in custody", "select count(*) from fabric.held_partitions"),
+    ("partitions in custody", "select count(*) from fabric.held_partitions where holder <> 0"),
     ("chunks under suspicion", "select count(*) from fabric.suspect_chunks"),
     ("trials of streams", "select count(*) from fabric.stream_trials"),
     ("owed chunks", "select count(*) from fabric.owed_chunks"),

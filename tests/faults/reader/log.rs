@@ -28,6 +28,7 @@ pub fn read(topic: &str) -> Result<Vec<Message>, KafkaError> {
         .set("group.id", "faults-reader")
         .set("enable.auto.commit", "false")
         .set("enable.partition.eof", "true")
+        .set("fetch.wait.max.ms", "20")
         .set("isolation.level", "read_committed")
         .create()?;
     let mut partitions = TopicPartitionList::new();

@@ -84,7 +84,7 @@ fn stream(number: usize, size: Size, dice: &mut Dice) -> Stream {
 
 fn schedule(scenario: &mut Scenario, points: &Points, dice: &mut Dice) {
     let size = scenario.size;
-    let faults = if size.rich { dice.between(5, 8) } else { dice.between(1, 4) };
+    let faults = if size.rich { dice.between(5, 9) } else { dice.between(2, 5) };
     let mut acts: Vec<Act> = (1..scenario.jobs.len()).map(Act::Begin).collect();
     if dice.percent(40) {
         acts.extend((0..dice.between(1, 2)).map(|_| Act::ActivateFiles));

@@ -65,7 +65,7 @@ impl World {
         }
     }
 
-    pub(super) fn ending_of(&self, job: usize) -> Ending {
+    pub fn ending_of(&self, job: usize) -> Ending {
         match self.cancelled.lock().expect("nobody panics with the cancelled").get(&job) {
             Some(Cancelled::Done { number, .. }) => Ending::Cancelled { number: *number },
             _ => Ending::Loaded,

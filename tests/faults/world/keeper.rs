@@ -71,10 +71,8 @@ impl World {
     /// Counts how often failpoints have struck, by what they did.
     pub fn count_points(&self) {
         let members = self.members.lock().expect("nobody panics with the members");
-        for blow in ["kill", "stop"] {
-            for _ in 0..members.values().map(|member| member.struck(blow)).sum::<usize>() {
-                self.count(&format!("failpoint {blow}"));
-            }
+        for blow in members.values().flat_map(super::member::Member::blows) {
+            self.count(&format!("failpoint {blow}"));
         }
     }
 }

@@ -98,11 +98,12 @@ impl Member {
         log.lines().rev().find(|line| !line.trim().is_empty()).unwrap_or_default().trim().to_owned()
     }
 
-    /// How often a failpoint has done this to it.
-    pub fn struck(&self, blow: &str) -> usize {
+    /// What failpoints have done to it, in their own words: `failpoint NAME: WHAT`.
+    pub fn blows(&self) -> Vec<String> {
         let log = std::fs::read(&self.log).unwrap_or_default();
         let log = String::from_utf8_lossy(&log);
-        log.lines().filter(|line| line.starts_with("failpoint ") && line.ends_with(blow)).count()
+        let blows = log.lines().filter_map(|line| line.strip_prefix("failpoint ")?.split_once(": "));
+        blows.map(|(_, what)| what.to_owned()).collect()
     }
 }
 

@@ -24,7 +24,6 @@ pub enum Ending {
 pub struct Published {
     /// The number of its file.
     pub job: usize,
-    pub ending: Ending,
     /// Messages on its lane that are no chunks of its job.
     pub forged: usize,
 }
@@ -60,11 +59,8 @@ impl World {
                 0
             }
         };
-        let ending = self.ending_of(job);
-        if ending == Ending::Loaded {
-            self.told.tell(&format!("file {} is published whole", job + 1));
-        }
-        Published { job, ending, forged }
+        self.told.tell(&format!("file {} needs no publisher any more", job + 1));
+        Published { job, forged }
     }
 
     fn environment_of_twin(&self) -> Vec<(&'static str, String)> {
