@@ -1,7 +1,7 @@
 //! Records with known faults, by a seed: lines of a file, values of a stream.
 
 use crate::dice::Dice;
-use crate::feeds::{Form, Keys, HEAD};
+use crate::feeds::{Form, HEAD, Keys};
 
 const CURRENCIES: [&str; 3] = ["EUR", "USD", "CHF"];
 const WORDS: [&str; 5] = ["", "paid at once", "Zürich, by hand", "a \"quoted\" word", "thirty days, 2 % in ten"];

@@ -53,7 +53,9 @@ pub async fn run(scenario: Scenario, manner: &Manner) -> Outcome {
 async fn play(world: &Arc<World>, reading: &mut Reading) -> Vec<Published> {
     let producing = world.start_producing();
     let mut beside = world.play().await;
+    reading.findings.extend(world.take_noticed());
     while beside.lasting.join_next().await.is_some() {}
+    world.until_killer_is_found(reading).await;
     world.told.tell("all is well again");
     world.heal_members();
     let mut published = Vec::new();

@@ -64,7 +64,9 @@ fn obey(proxy: &Proxy, order: &str) -> anyhow::Result<()> {
             let carried = proxy.carried();
             println!("{} {}", carried.to_server, carried.to_client);
         }
-        _ => bail!("`{order}` is no order; there are: cut, heal, refuse, drop-answers, half-open, reset-after BYTES, throttle RATE, round-trip TIME, carried"),
+        _ => bail!(
+            "`{order}` is no order; there are: cut, heal, refuse, drop-answers, half-open, reset-after BYTES, throttle RATE, round-trip TIME, carried"
+        ),
     }
     Ok(())
 }

@@ -8,7 +8,6 @@ use sqlx::PgConnection;
 use super::judge::{long, text};
 use super::log::{self, Message};
 use super::{Kind, Reading};
-use crate::scenario::{Act, Fault};
 use crate::world::{Published, World};
 
 pub async fn read(
@@ -18,7 +17,7 @@ pub async fn read(
     reading: &mut Reading,
 ) -> Result<(), sqlx::Error> {
     let topic = |name: &str| tokio::task::block_in_place(|| log::read(&world.topic(name)));
-    let restored = world.scenario.steps.iter().any(|step| step.act == Act::Fault(Fault::Restored));
+    let restored = world.scenario.restores();
     match topic("job-events") {
         Ok(messages) => of_jobs(&messages, restored, connection, reading).await?,
         Err(error) => unreadable(&error, reading),

@@ -25,7 +25,7 @@ const MUST_BE_NONE: [(&str, &str); 9] = [
     ("partitions in custody", "select count(*) from fabric.held_partitions where holder <> 0"),
     ("chunks under suspicion", "select count(*) from fabric.suspect_chunks"),
     ("trials of streams", "select count(*) from fabric.stream_trials"),
-    ("owed chunks", "select count(*) from fabric.owed_chunks"),
+    ("owed chunks", "select count(*) from fabric.owed_chunks join fabric.jobs using (job_id) where state <> 'stopped'"),
     ("partitions that are to go back", "select count(*) from fabric.lane_rewinds"),
     ("events in the outbox", "select count(*) from fabric.outbox"),
 ];

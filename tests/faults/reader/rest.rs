@@ -21,7 +21,7 @@ const PENDING: [(&str, &str); 8] = [
         "select count(*) from fabric.jobs where state not in ('completed', 'stopped', 'failed', 'duplicate', 'undone')",
     ),
     ("events in the outbox", "select count(*) from fabric.outbox"),
-    ("owed chunks", "select count(*) from fabric.owed_chunks"),
+    ("owed chunks", "select count(*) from fabric.owed_chunks join fabric.jobs using (job_id) where state <> 'stopped'"),
     ("chunks under suspicion", "select count(*) from fabric.suspect_chunks"),
     ("trials of streams", "select count(*) from fabric.stream_trials"),
     ("partitions that are to go back", "select count(*) from fabric.lane_rewinds"),

@@ -9,7 +9,7 @@ use super::files::Reason;
 use super::log::{self, Message};
 use super::{Kind, Reading, Told, judge};
 use crate::feeds::{Version, of_stream, table};
-use crate::scenario::{Act, Fault, Stream};
+use crate::scenario::{Act, Stream};
 use crate::world::World;
 
 #[derive(sqlx::FromRow)]
@@ -65,7 +65,12 @@ pub async fn read(
     let mut found = found(stream, &topic, connection).await?;
     let mut account = Account { stream, told: Told::of(&name), judged_by: BTreeMap::new() };
     for message in &messages {
-        account.take(message, found.remove(&(message.partition, message.offset)).unwrap_or_default(), &versions, reading);
+        account.take(
+            message,
+            found.remove(&(message.partition, message.offset)).unwrap_or_default(),
+            &versions,
+            reading,
+        );
     }
     let unknown: usize = found.into_values().map(|its| its.len()).sum();
     if unknown > 0 {
@@ -81,10 +86,11 @@ pub async fn read(
 type Versions = BTreeMap<i32, Version>;
 
 async fn versions(stream: &Stream, topic: &str, connection: &mut PgConnection) -> Result<Versions, sqlx::Error> {
-    let stored: Vec<(i32, String)> = sqlx::query_as("select version, document from fabric.feed_versions where feed = $1")
-        .bind(&stream.name)
-        .fetch_all(connection)
-        .await?;
+    let stored: Vec<(i32, String)> =
+        sqlx::query_as("select version, document from fabric.feed_versions where feed = $1")
+            .bind(&stream.name)
+            .fetch_all(connection)
+            .await?;
     let known = |document: &str| {
         [Version::Lenient, Version::Strict]
             .into_iter()
@@ -194,7 +200,7 @@ impl Account<'_> {
         let steps = &world.scenario.steps;
         let activations = steps.iter().filter(|step| step.act == Act::ActivateStream(number)).count();
         // A restore takes an activation back, and it is made once more.
-        let restores = steps.iter().filter(|step| step.act == Act::Fault(Fault::Restored)).count();
+        let restores = usize::from(world.scenario.restores());
         let active = world.version_of_stream(number);
         for (partition, judged_by) in &self.judged_by {
             let changes = judged_by.windows(2).filter(|pair| pair[0] != pair[1]).count();

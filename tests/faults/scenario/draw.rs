@@ -1,7 +1,7 @@
 //! A seed into a scenario.
 
-use super::{Act, Blow, By, Clock, Fault, Job, Lane, Pace, Producing, Protocol, Scenario, Server, Step, Stream, Trouble};
-use super::{Armed, Wait, Who};
+use super::{Act, Armed, Blow, By, Clock, Death, Fault, Job, Killer, Lane, Pace, Producing, Protocol, Scenario};
+use super::{Server, Step, Stream, Trouble, Wait, Who};
 use crate::dice::Dice;
 use crate::feeds::{Form, Keys};
 use crate::records::FileOf;
@@ -32,6 +32,8 @@ pub fn draw(seed: u64, size: Size, points: &Points) -> Scenario {
         stewards: dice.weighted(&[(5, 0), (4, 1), (1, 2)]),
         clocks: Vec::new(),
         armed: Vec::new(),
+        killer: None,
+        patience_of_commands: dice.pick(&[2, 60]),
         jobs: Vec::new(),
         streams: Vec::new(),
         steps: Vec::new(),
@@ -115,15 +117,27 @@ fn schedule(scenario: &mut Scenario, points: &Points, dice: &mut Dice) {
             acts.push(Act::Fault(fault));
         }
     }
+    only_one_abandoned(&mut acts);
     shuffle(&mut acts, dice);
     only_one_restore(&mut acts, dice);
     // What was cancelled since is forgotten by a restore as well.
     if cancels && !acts.contains(&Act::Fault(Fault::Restored)) {
         cancel(&mut acts, dice.pick(&cancellable), dice);
     }
+    let abandons = acts.iter().any(|act| matches!(act, Act::Fault(Fault::Abandoned { .. })));
+    let begins = acts.iter().any(|act| *act == Act::Fault(Fault::Restored)) || cancels || abandons;
+    if !begins && dice.percent(8) {
+        scenario.killer = killer(scenario, dice);
+    }
     let mut steps = vec![Step { wait: Wait::Millis(0), act: Act::Begin(0) }];
     steps.extend(acts.into_iter().map(|act| Step { wait: wait(size, dice), act }));
     scenario.steps = steps;
+}
+
+/// Somebody must be left.
+fn only_one_abandoned(acts: &mut Vec<Act>) {
+    let mut seen = false;
+    acts.retain(|act| !matches!(act, Act::Fault(Fault::Abandoned { .. })) || !std::mem::replace(&mut seen, true));
 }
 
 /// A restore needs something kept before it, and one is enough.
@@ -139,6 +153,14 @@ fn cancel(acts: &mut Vec<Act>, job: usize, dice: &mut Dice) {
     let begun = acts.iter().position(|act| *act == Act::Begin(job)).map_or(0, |at| at + 1);
     let at = begun + dice.index((acts.len() - begun + 1).min(3));
     acts.insert(at, Act::Cancel(job));
+}
+
+/// A sound record of its own in a file that `fabric ingest` publishes.
+fn killer(scenario: &Scenario, dice: &mut Dice) -> Option<Killer> {
+    let job = dice.index(scenario.jobs.len());
+    let record = dice.below(scenario.jobs[job].file.records);
+    let death = dice.pick(&[Death::Abort, Death::Panic]);
+    (scenario.jobs[job].by != By::Hostile).then_some(Killer { job, record, death })
 }
 
 fn shuffle<T>(items: &mut [T], dice: &mut Dice) {
@@ -167,9 +189,12 @@ fn member(scenario: &Scenario, dice: &mut Dice) -> Who {
 }
 
 fn anybody(scenario: &Scenario, dice: &mut Dice) -> Who {
-    let published: Vec<usize> =
-        (0..scenario.jobs.len()).filter(|job| scenario.jobs[*job].by != By::Hostile).collect();
-    if !published.is_empty() && dice.percent(25) { Who::Publisher(dice.pick(&published)) } else { member(scenario, dice) }
+    let published: Vec<usize> = (0..scenario.jobs.len()).filter(|job| scenario.jobs[*job].by != By::Hostile).collect();
+    if !published.is_empty() && dice.percent(25) {
+        Who::Publisher(dice.pick(&published))
+    } else {
+        member(scenario, dice)
+    }
 }
 
 fn validator(scenario: &Scenario, dice: &mut Dice) -> Who {
@@ -210,6 +235,7 @@ fn fault(scenario: &Scenario, dice: &mut Dice) -> Fault {
         (8, Fault::Leaves { who: member(scenario, dice), back }),
         (10, Fault::Frozen { who, lasting: frozen }),
         (7, Fault::FrozenLoading { who: validator, lasting: frozen }),
+        (if scenario.validators > 1 { 4 } else { 0 }, Fault::Abandoned { who: validator }),
         (4, Fault::Joins { who: Who::Validator(scenario.validators + scenario.later_validators) }),
         (3, Fault::PostgresKilled { back: back / 2 }),
         (3, Fault::PostgresRestarted),
@@ -225,7 +251,7 @@ fn fault(scenario: &Scenario, dice: &mut Dice) -> Fault {
         (3, Fault::TargetLocked { lasting }),
         (3, Fault::RightRevoked { lasting }),
         (3, Fault::LanePartitions { high: dice.percent(30) }),
-        (26, network(who, lasting, dice)),
+        (26, network(who, if quick { lasting * 3 / 2 } else { lasting }, dice)),
     ];
     if !scenario.streams.is_empty() {
         among.push((3, Fault::StreamPartitions { stream: dice.index(scenario.streams.len()) }));

@@ -51,6 +51,23 @@ pub enum Blow {
     Error,
 }
 
+/// What befalls whoever judges a certain record.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Death {
+    /// The whole process.
+    Abort,
+    Panic,
+}
+
+/// A record of a file that kills whoever judges it, until a mended release runs.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Killer {
+    pub job: usize,
+    /// From 0.
+    pub record: u64,
+    pub death: Death,
+}
+
 /// A failpoint of one process.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Armed {
@@ -69,17 +86,40 @@ pub struct Armed {
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Fault {
     /// SIGKILL; a new one is started.
-    Killed { who: Who, back: u64 },
+    Killed {
+        who: Who,
+        back: u64,
+    },
     /// SIGKILL while one of its loaders has a transaction open.
-    KilledLoading { who: Who, back: u64 },
+    KilledLoading {
+        who: Who,
+        back: u64,
+    },
     /// SIGTERM; a new one is started.
-    Leaves { who: Who, back: u64 },
-    Frozen { who: Who, lasting: u64 },
+    Leaves {
+        who: Who,
+        back: u64,
+    },
+    Frozen {
+        who: Who,
+        lasting: u64,
+    },
     /// While one of its loaders has a transaction open.
-    FrozenLoading { who: Who, lasting: u64 },
+    FrozenLoading {
+        who: Who,
+        lasting: u64,
+    },
+    /// In mid-transaction, until everything else has come to rest: nobody may wait for it.
+    Abandoned {
+        who: Who,
+    },
     /// One validator more.
-    Joins { who: Who },
-    PostgresKilled { back: u64 },
+    Joins {
+        who: Who,
+    },
+    PostgresKilled {
+        back: u64,
+    },
     PostgresRestarted,
     KafkaRestarted,
     RedisRestarted,
@@ -87,17 +127,38 @@ pub enum Fault {
     /// Postgres ends every session of fabric's.
     SessionsEnded,
     /// The database admits nobody.
-    DatabaseClosed { lasting: u64 },
-    ConnectionsTaken { lasting: u64 },
+    DatabaseClosed {
+        lasting: u64,
+    },
+    ConnectionsTaken {
+        lasting: u64,
+    },
     /// Back to [`Act::Keep`]; then `fabric recover`.
     Restored,
-    DiskFull { lasting: u64 },
-    TargetGone { lasting: u64 },
-    TargetLocked { lasting: u64 },
-    RightRevoked { lasting: u64 },
-    LanePartitions { high: bool },
-    StreamPartitions { stream: usize },
-    Network { who: Who, server: Server, trouble: Trouble, lasting: u64 },
+    DiskFull {
+        lasting: u64,
+    },
+    TargetGone {
+        lasting: u64,
+    },
+    TargetLocked {
+        lasting: u64,
+    },
+    RightRevoked {
+        lasting: u64,
+    },
+    LanePartitions {
+        high: bool,
+    },
+    StreamPartitions {
+        stream: usize,
+    },
+    Network {
+        who: Who,
+        server: Server,
+        trouble: Trouble,
+        lasting: u64,
+    },
 }
 
 impl Fault {
@@ -109,6 +170,7 @@ impl Fault {
             Self::Leaves { .. } => "left",
             Self::Frozen { .. } => "frozen",
             Self::FrozenLoading { .. } => "frozenInTransaction",
+            Self::Abandoned { .. } => "abandoned",
             Self::Joins { .. } => "joined",
             Self::PostgresKilled { .. } => "postgresKilled",
             Self::PostgresRestarted => "postgresRestarted",

@@ -7,7 +7,7 @@ mod story;
 use std::time::Duration;
 
 pub use draw::{Size, draw};
-pub use fault::{Act, Armed, Blow, Clock, Fault, Server, Step, Trouble, Wait, Who};
+pub use fault::{Act, Armed, Blow, Clock, Death, Fault, Killer, Server, Step, Trouble, Wait, Who};
 
 use crate::feeds::{Form, Keys};
 use crate::records::FileOf;
@@ -107,6 +107,9 @@ pub struct Scenario {
     pub clocks: Vec<(Who, Clock)>,
     /// What kills or stops whoever comes by.
     pub armed: Vec<Armed>,
+    pub killer: Option<Killer>,
+    /// Of commands with a Kafka or Postgres that does not answer, in seconds.
+    pub patience_of_commands: u64,
     pub jobs: Vec<Job>,
     pub streams: Vec<Stream>,
     pub steps: Vec<Step>,
@@ -118,6 +121,10 @@ impl Scenario {
             Act::Fault(fault) => Some(fault),
             _ => None,
         })
+    }
+
+    pub fn restores(&self) -> bool {
+        self.faults().any(|fault| *fault == Fault::Restored)
     }
 
     /// Whether others on the same servers would feel it.
@@ -137,9 +144,8 @@ impl Scenario {
 
     /// Whether its way to this server can be made to fail.
     pub fn is_behind_a_proxy(&self, who: Who, server: Server) -> bool {
-        self.faults().any(
-            |fault| matches!(fault, Fault::Network { who: its, server: to, .. } if *its == who && *to == server),
-        )
+        self.faults()
+            .any(|fault| matches!(fault, Fault::Network { who: its, server: to, .. } if *its == who && *to == server))
     }
 
     /// Nothing that was away is away for longer, so this bounds how long nothing may move.

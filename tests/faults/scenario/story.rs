@@ -2,8 +2,10 @@
 
 use std::fmt::{self, Display, Formatter};
 
-use super::{Act, Armed, Blow, By, Clock, Fault, Job, Lane, Pace, Producing, Protocol, Scenario, Server, Stream, Trouble};
-use super::{Wait, Who};
+use super::{
+    Act, Armed, Blow, By, Clock, Death, Fault, Job, Killer, Lane, Pace, Producing, Protocol, Scenario, Server,
+};
+use super::{Stream, Trouble, Wait, Who};
 use crate::feeds::Keys;
 
 impl Display for Who {
@@ -63,6 +65,7 @@ impl Display for Fault {
             Self::FrozenLoading { who, lasting } => {
                 write!(f, "{who} is frozen in mid-transaction for {}", seconds(*lasting))
             }
+            Self::Abandoned { who } => write!(f, "{who} is frozen in mid-transaction until the end"),
             Self::Joins { who } => write!(f, "{who} joins"),
             Self::PostgresKilled { back } => write!(f, "Postgres is killed, and back after {}", seconds(*back)),
             Self::PostgresRestarted => f.write_str("Postgres is restarted"),
@@ -75,7 +78,9 @@ impl Display for Fault {
                 write!(f, "others take all connections of Postgres for {}", seconds(*lasting))
             }
             Self::Restored => f.write_str("Postgres is restored to what was kept, and fabric recover puts it in order"),
-            Self::DiskFull { lasting } => write!(f, "the disk under the target of files stays full for {}", seconds(*lasting)),
+            Self::DiskFull { lasting } => {
+                write!(f, "the disk under the target of files stays full for {}", seconds(*lasting))
+            }
             Self::TargetGone { lasting } => write!(f, "the target of files is away for {}", seconds(*lasting)),
             Self::TargetLocked { lasting } => write!(f, "the target of files is locked for {}", seconds(*lasting)),
             Self::RightRevoked { lasting } => {
@@ -165,10 +170,18 @@ impl Display for Scenario {
             writeln!(f, "  stream {}: {stream}", number + 1)?;
         }
         for (who, clock) in &self.clocks {
-            writeln!(f, "  {who} has a clock that is three hours {}", if *clock == Clock::Fast { "fast" } else { "slow" })?;
+            writeln!(
+                f,
+                "  {who} has a clock that is three hours {}",
+                if *clock == Clock::Fast { "fast" } else { "slow" }
+            )?;
         }
         for armed in &self.armed {
             writeln!(f, "  {armed}")?;
+        }
+        if let Some(Killer { job, record, death }) = self.killer {
+            let dies = if death == Death::Abort { "the process of whoever" } else { "whoever" };
+            writeln!(f, "  {dies} judges record {} of file {} dies, until a mended release runs", record + 1, job + 1)?;
         }
         for step in &self.steps {
             writeln!(f, "  {}: {}", step.wait, step.act)?;

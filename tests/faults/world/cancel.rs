@@ -2,8 +2,8 @@
 
 use std::time::Duration;
 
-use super::publish::Ending;
 use super::World;
+use super::publish::Ending;
 use crate::reader::{Kind, Reading};
 use crate::scenario::Who;
 

@@ -41,7 +41,10 @@ impl Disk {
             format!("create tablespace {} location '{}'", self.tablespace, place.display()),
             format!("alter table public.{table} set tablespace {}", self.tablespace),
         ] {
-            sqlx::raw_sql(AssertSqlSafe(statement)).execute(&mut superuser).await.expect("a table on a disk of its own");
+            sqlx::raw_sql(AssertSqlSafe(statement))
+                .execute(&mut superuser)
+                .await
+                .expect("a table on a disk of its own");
         }
         superuser.close().await.ok();
     }

@@ -23,6 +23,9 @@ const KNOWN: Duration = Duration::from_millis(3_200);
 /// The first number of a message of the afterword: others have smaller ones.
 const AFTERWORD: u64 = 10_000_000;
 
+/// Longer than Postgres takes to find out about a client that is gone.
+const PATIENCE: Duration = Duration::from_secs(25);
+
 /// Sessions of one process, at most: loaders of both lanes and of streams, each with one aside, a pool, a steward's.
 const SESSIONS: i64 = 24;
 
@@ -58,37 +61,52 @@ impl World {
         self.told.tell("each stream has its last messages");
     }
 
-    /// Each session is of a process that lives, and no process has more than it may.
+    /// Each session is of a process that lives, and no process has more than it may. Backends need a moment to see that
+    /// their client is gone.
     pub async fn look_at_sessions(&self, reading: &mut Reading) {
+        let deadline = Instant::now() + PATIENCE;
+        loop {
+            let found = self.sessions().await;
+            if found.is_empty() || Instant::now() > deadline {
+                found.into_iter().for_each(|words| reading.find(Kind::Left, words));
+                return;
+            }
+            tokio::time::sleep(Duration::from_millis(100)).await;
+        }
+    }
+
+    async fn sessions(&self) -> Vec<String> {
+        let mut found = Vec::new();
         let names: Result<Vec<String>, sqlx::Error> = sqlx::query_scalar(
             "select application_name from pg_stat_activity where datname = current_database()
                 and application_name like 'fabric%' and application_name <> 'fabric test'",
         )
         .fetch_all(&self.installation.database.pool)
         .await;
-        let Ok(names) = names else { return };
+        let Ok(names) = names else { return found };
         let living: Vec<u32> = {
             let members = self.members.lock().expect("nobody panics with the members");
             members.values().map(super::member::Member::pid).filter(|pid| *pid > 0).collect()
         };
         let most = SESSIONS * i64::try_from(living.len()).unwrap_or(i64::MAX);
         if i64::try_from(names.len()).unwrap_or(i64::MAX) > most {
-            reading.find(Kind::Left, format!("{} sessions of {} processes", names.len(), living.len()));
+            found.push(format!("{} sessions of {} processes", names.len(), living.len()));
         }
         let mut loaders: BTreeMap<&str, usize> = BTreeMap::new();
         for name in &names {
             // fabric loader HOST/PID/N, fabric steward HOST/PID
             let pid = name.split('/').nth(1).and_then(|pid| pid.parse().ok());
             if pid.is_some_and(|pid| !living.contains(&pid)) {
-                reading.find(Kind::Left, format!("a session of a process that has ended: {name}"));
+                found.push(format!("a session of a process that has ended: {name}"));
             }
             if name.starts_with("fabric loader ") {
                 *loaders.entry(name).or_default() += 1;
             }
         }
         for (name, count) in loaders.into_iter().filter(|(_, count)| *count > 1) {
-            reading.find(Kind::Left, format!("{count} sessions of one loader: {name}"));
+            found.push(format!("{count} sessions of one loader: {name}"));
         }
+        found
     }
 
     /// SIGTERM to everybody: each ends by itself, in order.

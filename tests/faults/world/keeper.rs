@@ -59,7 +59,7 @@ impl World {
     pub fn heal_members(&self) {
         let mut members = self.members.lock().expect("nobody panics with the members");
         for member in members.values_mut() {
-            if member.is_frozen() || member.thaw_at.is_some() {
+            if !member.is_abandoned() && (member.is_frozen() || member.thaw_at.is_some()) {
                 member.thaw();
             }
             if member.back_at.is_some() {

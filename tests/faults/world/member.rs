@@ -66,6 +66,11 @@ impl Member {
         self.thaw_at = Some(Instant::now() + Duration::from_millis(millis));
     }
 
+    /// Whether nobody waits for it to be thawed.
+    pub fn is_abandoned(&self) -> bool {
+        self.thaw_at.is_some_and(|at| at > Instant::now() + Duration::from_secs(600))
+    }
+
     pub fn thaw(&mut self) {
         self.signal(Signal::SIGCONT);
         self.thaw_at = None;
@@ -96,6 +101,12 @@ impl Member {
         let log = std::fs::read(&self.log).unwrap_or_default();
         let log = String::from_utf8_lossy(&log);
         log.lines().rev().find(|line| !line.trim().is_empty()).unwrap_or_default().trim().to_owned()
+    }
+
+    /// How often it has said these words.
+    pub fn said(&self, words: &str) -> usize {
+        let log = std::fs::read(&self.log).unwrap_or_default();
+        String::from_utf8_lossy(&log).matches(words).count()
     }
 
     /// What failpoints have done to it, in their own words: `failpoint NAME: WHAT`.

@@ -5,6 +5,7 @@ mod disk;
 mod ending;
 mod hostile;
 mod keeper;
+mod killer;
 mod member;
 mod produce;
 mod publish;
@@ -26,6 +27,7 @@ use rdkafka::admin::{AdminOptions, AlterConfig, NewTopic, ResourceSpecifier, Top
 use crate::database::{Database, ServerAlone, server_alone};
 use crate::feeds::{self, Form, Version};
 use crate::installation::{Installation, admin, told};
+use crate::reader::{Finding, Kind};
 use crate::scenario::{Armed, Blow, Clock, Fault, Pace, Protocol, Scenario, Who};
 use cancel::Cancelled;
 use disk::Disk;
@@ -55,8 +57,12 @@ pub struct World {
     cancelled: Mutex<BTreeMap<usize, Cancelled>>,
     /// What has been done, by kind.
     injected: Mutex<BTreeMap<String, u64>>,
+    /// What steps have found.
+    noticed: Mutex<Vec<Finding>>,
     /// Everybody is stopped for a moment, and not by a failpoint.
     paused: AtomicBool,
+    /// The release that a record kills has been replaced.
+    mended: AtomicBool,
     /// Nothing is started again any more.
     over: AtomicBool,
     /// Of those who take something away that others take away too.
@@ -103,7 +109,9 @@ impl World {
             activated: Mutex::new(Instant::now()),
             cancelled: Mutex::default(),
             injected: Mutex::default(),
+            noticed: Mutex::default(),
             paused: AtomicBool::new(false),
+            mended: AtomicBool::new(false),
             over: AtomicBool::new(false),
             gate: tokio::sync::Mutex::default(),
             disk,
@@ -233,6 +241,12 @@ impl World {
         if let Some(defect) = &self.defect {
             command.env("FABRIC_TEST_DEFECT", defect);
         }
+        if let Some(killer) = self.scenario.killer
+            && matches!(who, Who::Validator(_))
+            && !self.mended.load(Ordering::Relaxed)
+        {
+            command.env("FABRIC_TEST_STRIKE", self.strike_of(killer));
+        }
         if let Some((_, clock)) = self.scenario.clocks.iter().find(|(its, _)| *its == who) {
             command.env("LD_PRELOAD", clock_library());
             command.env("WRONG_CLOCK_SECONDS", if *clock == Clock::Fast { "10800" } else { "-10800" });
@@ -242,6 +256,18 @@ impl World {
 
     pub fn defect(&self) -> Option<&str> {
         self.defect.as_deref()
+    }
+
+    /// Something that a step has found.
+    fn noticed(&self, kind: Kind, words: &str) {
+        self.noticed
+            .lock()
+            .expect("nobody panics with what was noticed")
+            .push(Finding { kind, words: words.to_owned() });
+    }
+
+    pub fn take_noticed(&self) -> Vec<Finding> {
+        std::mem::take(&mut *self.noticed.lock().expect("nobody panics with what was noticed"))
     }
 
     /// Which version of a stream's feed is active.
@@ -286,11 +312,12 @@ impl Drop for World {
 
 fn set(installation: &mut Installation, scenario: &Scenario) {
     let redis = std::env::var("FABRIC_REDIS_URL").unwrap_or_default();
+    let patience = format!("{}s", scenario.patience_of_commands);
     let protocol = if scenario.protocol == Protocol::Classic { "classic" } else { "consumer" };
     let always = [
         ("FABRIC_REDIS_URL", redis.as_str()),
         ("FABRIC_VALIDATE_GROUP_PROTOCOL", protocol),
-        ("FABRIC_INGEST_PATIENCE", "60s"),
+        ("FABRIC_INGEST_PATIENCE", patience.as_str()),
         ("FABRIC_VALIDATE_WORKERS", "2"),
         ("FABRIC_LOG", "info,sqlx=error"),
     ];

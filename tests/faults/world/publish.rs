@@ -16,7 +16,9 @@ const PAUSE: Duration = Duration::from_millis(200);
 pub enum Ending {
     Loaded,
     /// The job of this number.
-    Cancelled { number: i64 },
+    Cancelled {
+        number: i64,
+    },
 }
 
 /// What became of publishing a file.

@@ -17,6 +17,9 @@ use crate::scenario::{Act, Fault, Server, Step, Trouble, Wait, Who};
 const PATIENCE: Duration = Duration::from_secs(3);
 const LOOK: Duration = Duration::from_millis(15);
 
+/// Until the end of the scenario, in milliseconds.
+pub(super) const FOR_GOOD: u64 = 3_600_000;
+
 /// Sessions of fabric's processes.
 const OURS: &str = "datname = current_database() and application_name like 'fabric%'
   and application_name <> 'fabric test'";
@@ -113,6 +116,7 @@ impl World {
             }),
             Fault::Frozen { who, lasting } => self.with(who, |member| member.freeze(lasting)),
             Fault::FrozenLoading { who, lasting } => self.freeze_loading(who, lasting).await,
+            Fault::Abandoned { who } => self.freeze_loading(who, FOR_GOOD).await,
             Fault::Joins { who } => self.start(who),
             Fault::PostgresKilled { back } => self.kill_postgres(back).await,
             Fault::PostgresRestarted => self.stack(&["restart", "postgres"]),
