@@ -22,8 +22,8 @@ pub struct Manner {
 }
 
 pub async fn run(scenario: Scenario, manner: &Manner) -> Outcome {
-    let began = Instant::now();
     let world = Arc::new(World::new(scenario, manner.defect.clone(), manner.aloud).await);
+    let began = Instant::now();
     let keeper = tokio::spawn({
         let world = Arc::clone(&world);
         async move { world.keep_alive().await }

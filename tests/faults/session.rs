@@ -70,7 +70,7 @@ fn first_seed(arguments: &Arguments) -> u64 {
     arguments.from.unwrap_or(now * 1000)
 }
 
-/// Recorded: `NAME SEED`, and how many seeds it took.
+/// `NAME SEED TRIED`: a seed that finds it, and how many were tried until it was.
 const RECORDED: &str = include_str!("defects.txt");
 
 async fn defects(arguments: &Arguments) -> anyhow::Result<bool> {
@@ -102,20 +102,31 @@ fn recorded() -> Vec<(String, u64)> {
     RECORDED.lines().filter(|line| !line.starts_with('#')).filter_map(words).collect()
 }
 
-/// One seed after another, until one finds it.
+/// Until a seed finds it.
 async fn find(arguments: &Arguments, defect: &str) -> anyhow::Result<bool> {
-    let first = first_seed(arguments);
-    for tried in 1..=arguments.runs.unwrap_or(20) {
-        let seed = first + tried - 1;
-        let manner = Manner { defect: Some(defect.to_owned()), aloud: false, keep: arguments.keep };
-        let outcome = run(scenario(arguments, seed), &manner).await;
+    let (first, most) = (first_seed(arguments), arguments.runs.unwrap_or(20));
+    let manner = Manner { defect: Some(defect.to_owned()), aloud: false, keep: arguments.keep };
+    let (mut next, mut tried, mut running) = (0, 0, JoinSet::new());
+    let mut found = None;
+    loop {
+        while running.len() < usize::try_from(arguments.beside)? && next < most && found.is_none() {
+            let scenario = scenario(arguments, first + next);
+            let manner = manner.clone();
+            running.spawn(async move { run(scenario, &manner).await });
+            next += 1;
+        }
+        let Some(done) = running.join_next().await else { break };
+        let outcome = done.context("the suite itself has failed: see above")?;
+        tried += 1;
         if let Some(by) = outcome.findings.first() {
-            println!("{defect} {seed} {tried}  {by}");
-            return Ok(true);
+            found.get_or_insert((outcome.seed, tried, by.clone()));
         }
     }
-    println!("{defect} was not found by {} seeds from {first} on", arguments.runs.unwrap_or(20));
-    Ok(false)
+    match &found {
+        Some((seed, tried, by)) => println!("{defect} {seed} {tried}  {by}"),
+        None => println!("{defect} was not found by {most} seeds from {first} on"),
+    }
+    Ok(found.is_some())
 }
 
 #[derive(Default)]

@@ -216,7 +216,7 @@ fn armed(scenario: &Scenario, points: &Points, dice: &mut Dice) -> Armed {
         Blow::Sleep(_) | Blow::Error => u32::try_from(dice.between(1, 4)).expect("it is small"),
     };
     let who = dice.weighted(&crate::points::whose(point, scenario));
-    let passes = u32::try_from(dice.pick(&[0, 0, 1, 2, 5, 10, 20, 40])).expect("it is small");
+    let passes = u32::try_from(dice.pick(&[0, 0, 0, 1, 2, 4, 8, 16])).expect("it is small");
     let life = dice.weighted(&[(8, 0), (2, 1)]);
     Armed { who, life, point, passes, blow, times }
 }

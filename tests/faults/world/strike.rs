@@ -235,10 +235,9 @@ impl World {
         }
     }
 
-    /// In the database of the server that is nobody's; tries until it is there.
+    /// As the owner of the database, in another one that is always there; tries until the server answers.
     pub(super) async fn elsewhere(&self) -> PgConnection {
-        let url = &self.installation.database.settings.url;
-        let url = url.replace("://fabric@", "://postgres@").replace(self.installation.database.name(), "postgres");
+        let url = self.installation.database.settings.url.replace(self.installation.database.name(), "postgres");
         loop {
             match PgConnection::connect(&url).await {
                 Ok(connection) => return connection,
