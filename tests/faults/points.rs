@@ -4,10 +4,13 @@ use fabric::faults::POINTS;
 
 use crate::scenario::{By, Scenario, Who};
 
-/// What `fabric recover` and `fabric jobs cancel` pass, which the suite itself runs, is none of these.
+/// Passed by commands that the suite itself runs, or by streams whose feeds have thresholds.
+const ELSEWHERE: [&str; 5] = ["recover.", "cancel.", "config.pointed", "config.commit.", "window."];
+
+/// Those that processes of a scenario pass.
 pub fn all() -> Vec<&'static str> {
-    let by_commands = |name: &str| name.starts_with("recover.") || name.starts_with("cancel.");
-    POINTS.iter().map(|point| point.name).filter(|name| !by_commands(name)).collect()
+    let elsewhere = |name: &str| ELSEWHERE.iter().any(|prefix| name.starts_with(prefix));
+    POINTS.iter().map(|point| point.name).filter(|name| !elsewhere(name)).collect()
 }
 
 /// Whether it may answer by an error.
@@ -27,7 +30,7 @@ pub fn whose(point: &str, scenario: &Scenario) -> Vec<(u64, Who)> {
             return publishers;
         }
     }
-    if by(&["steward.", "outbox.", "owed.", "window."]) {
+    if by(&["steward.", "outbox.", "owed."]) {
         return validators.chain(stewards).collect();
     }
     validators.collect()

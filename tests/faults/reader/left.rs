@@ -9,8 +9,7 @@ use super::{Kind, Reading};
 /// A backend needs a moment to see that its client is gone.
 const PATIENCE: u32 = 30;
 
-/// A partition that nobody holds may be under suspicion until something comes that proves it well.
-const MUST_BE_NONE: [(&str, &str); 9] = [
+const MUST_BE_NONE: [(&str, &str); 8] = [
     (
         "sessions of fabric's",
         "select count(*) from pg_stat_activity where datname = current_database() and application_name like 'fabric%'
@@ -22,7 +21,6 @@ const MUST_BE_NONE: [(&str, &str); 9] = [
            and database = (select oid from pg_database where datname = current_database())",
     ),
     ("prepared transactions", "select count(*) from pg_prepared_xacts where database = current_database()"),
-    ("partitions in custody", "select count(*) from fabric.held_partitions where holder <> 0"),
     ("chunks under suspicion", "select count(*) from fabric.suspect_chunks"),
     ("trials of streams", "select count(*) from fabric.stream_trials"),
     ("owed chunks", "select count(*) from fabric.owed_chunks join fabric.jobs using (job_id) where state <> 'stopped'"),
@@ -30,7 +28,17 @@ const MUST_BE_NONE: [(&str, &str); 9] = [
     ("events in the outbox", "select count(*) from fabric.outbox"),
 ];
 
-pub async fn read(connection: &mut PgConnection, reading: &mut Reading) -> Result<(), sqlx::Error> {
+/// `ended`: processes that have ended in order. What a dead one held stays its own until another takes it.
+pub async fn read(connection: &mut PgConnection, ended: &[u32], reading: &mut Reading) -> Result<(), sqlx::Error> {
+    let places: Vec<String> = sqlx::query_scalar("select place from fabric.held_partitions where holder <> 0")
+        .fetch_all(&mut *connection)
+        .await?;
+    // HOST/PID
+    let pid = |place: &String| place.rsplit('/').next().and_then(|pid| pid.parse().ok());
+    let kept = places.iter().filter_map(pid).filter(|pid| ended.contains(pid)).count();
+    if kept > 0 {
+        reading.find(Kind::Left, format!("{kept} partitions are in custody of processes that ended in order"));
+    }
     for (what, query) in MUST_BE_NONE {
         let mut count = 1_i64;
         for _ in 0..PATIENCE {

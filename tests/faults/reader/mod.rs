@@ -89,7 +89,7 @@ pub async fn read(world: &World, published: &[Published], reading: &mut Reading)
         reading.find(Kind::Wrong, format!("{sent} cents were accepted and {loaded} are in Postgres"));
     }
     events::read(world, published, &mut connection, reading).await?;
-    left::read(&mut connection, reading).await?;
+    left::read(&mut connection, &world.ended_in_order(), reading).await?;
     connection.close().await?;
     Ok(())
 }

@@ -140,7 +140,8 @@ impl Account<'_> {
         reading.records += 1;
         let place = format!("partition {} offset {}", message.partition, message.offset);
         if its.is_empty() {
-            self.told.find(reading, Kind::Lost, place.clone());
+            let value = String::from_utf8_lossy(message.value.as_deref().unwrap_or_default()).into_owned();
+            self.told.find(reading, Kind::Lost, format!("{place}: {value}"));
         }
         if its.len() > 1 {
             self.told.find(reading, Kind::Doubled, format!("{place} is there {} times", its.len()));

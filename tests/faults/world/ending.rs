@@ -109,6 +109,10 @@ impl World {
         found
     }
 
+    pub fn ended_in_order(&self) -> Vec<u32> {
+        self.ended.lock().expect("nobody panics with the ended").clone()
+    }
+
     /// SIGTERM to everybody: each ends by itself, in order.
     pub fn terminate_all(&self, reading: &mut Reading) {
         let grace = Duration::from_secs(if self.scenario.size.pace == Pace::Quick { 15 } else { 40 });
@@ -121,9 +125,12 @@ impl World {
                 member.kill();
                 continue;
             }
+            let pid = member.pid();
             while member.lives() {
                 if let Some(status) = member.has_ended() {
-                    if !status.success() {
+                    if status.success() {
+                        self.ended.lock().expect("nobody panics with the ended").push(pid);
+                    } else {
                         let words = format!("{who} was told to end, and ended with {status}: {}", member.last_line());
                         reading.find(Kind::Left, words);
                     }

@@ -57,6 +57,8 @@ pub struct World {
     cancelled: Mutex<BTreeMap<usize, Cancelled>>,
     /// What has been done, by kind.
     injected: Mutex<BTreeMap<String, u64>>,
+    /// Processes that have ended in order, at the end.
+    ended: Mutex<Vec<u32>>,
     /// What steps have found.
     noticed: Mutex<Vec<Finding>>,
     /// Everybody is stopped for a moment, and not by a failpoint.
@@ -110,6 +112,7 @@ impl World {
             cancelled: Mutex::default(),
             injected: Mutex::default(),
             noticed: Mutex::default(),
+            ended: Mutex::default(),
             paused: AtomicBool::new(false),
             mended: AtomicBool::new(false),
             over: AtomicBool::new(false),
@@ -319,7 +322,6 @@ fn set(installation: &mut Installation, scenario: &Scenario) {
         ("FABRIC_VALIDATE_GROUP_PROTOCOL", protocol),
         ("FABRIC_INGEST_PATIENCE", patience.as_str()),
         ("FABRIC_VALIDATE_WORKERS", "2"),
-        ("FABRIC_LOG", "info,sqlx=error"),
     ];
     let quick = [
         ("FABRIC_VALIDATE_SESSION_TIMEOUT", "1500ms"),
@@ -331,6 +333,11 @@ fn set(installation: &mut Installation, scenario: &Scenario) {
         ("FABRIC_STEWARD_PROBE_INTERVAL", "100ms"),
     ];
     let chosen: &[(&str, &str)] = if scenario.size.pace == Pace::Quick { &quick } else { &[] };
+    installation.set("FABRIC_LOG", "info,sqlx=error");
+    if std::env::var_os("FAULTS_DEBUG").is_some() {
+        installation.set("FABRIC_KAFKA_PROPERTIES_DEBUG", "fetch,msg,topic,cgrp");
+        installation.set("FABRIC_LOG", "debug,sqlx=error");
+    }
     for (name, value) in always.iter().chain(chosen) {
         installation.set(name, value);
     }
