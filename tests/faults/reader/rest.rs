@@ -18,7 +18,7 @@ pub struct Rest {
 const PENDING: [(&str, &str); 8] = [
     (
         "jobs that have not ended",
-        "select count(*) from fabric.jobs where state not in ('completed', 'stopped', 'failed', 'duplicate', 'undone')",
+        "select count(*) from fabric.jobs where state not in ('completed', 'incomplete', 'stopped', 'failed', 'duplicate', 'undone')",
     ),
     ("events in the outbox", "select count(*) from fabric.outbox"),
     ("owed chunks", "select count(*) from fabric.owed_chunks join fabric.jobs using (job_id) where state <> 'stopped'"),

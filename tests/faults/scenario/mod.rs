@@ -151,7 +151,7 @@ impl Scenario {
     /// Nothing that was away is away for longer, so this bounds how long nothing may move.
     pub fn patience(&self) -> Duration {
         match self.size.pace {
-            Pace::Quick => Duration::from_secs(20),
+            Pace::Quick => Duration::from_secs(15),
             Pace::Usual => Duration::from_secs(75),
         }
     }
