@@ -61,7 +61,7 @@ pub(super) async fn open<P: Piece>(
     loop {
         let asked = tokio::select! {
             asked = sqlx::raw_sql(AssertSqlSafe(text.clone())).fetch_all(&mut *connection) => asked,
-            never = evict_while_waiting(aside, pid, load.evict_after) => match never {},
+            never = evict_while_waiting(aside, pid, load) => match never {},
         };
         match asked {
             Ok(rows) if rows.len() == pieces.len() => {
@@ -90,11 +90,12 @@ fn is_lock_timeout(error: &sqlx::Error) -> bool {
     answer(error).is_some_and(|answer| answer.code() == "55P03")
 }
 
-/// Most fences answer before the first look.
-async fn evict_while_waiting(aside: &PgPool, pid: i32, older_than: Duration) -> std::convert::Infallible {
+/// Most fences answer before the first look, which comes while a lock is still waited for: after that nobody would be
+/// seen to hold it.
+async fn evict_while_waiting(aside: &PgPool, pid: i32, load: &LoadSettings) -> std::convert::Infallible {
     loop {
-        tokio::time::sleep(LOOK_INTERVAL).await;
-        let looked = async { evict_blockers(&mut *aside.acquire().await?, pid, older_than).await };
+        tokio::time::sleep(LOOK_INTERVAL.min(load.lock_timeout / 2)).await;
+        let looked = async { evict_blockers(&mut *aside.acquire().await?, pid, load.evict_after).await };
         if let Err(error) = looked.await {
             tracing::warn!(%error, "could not look for the loader that holds a fence");
         }

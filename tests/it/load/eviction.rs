@@ -8,8 +8,18 @@ use super::bench::{Bench, keyless, until};
 
 #[tokio::test]
 async fn a_loader_that_stalls_inside_copy_is_evicted_and_its_chunk_loads() {
+    is_evicted_where_locks_are_waited_for(Duration::from_secs(2)).await;
+}
+
+#[tokio::test]
+async fn a_loader_that_stalls_is_evicted_however_short_locks_are_waited_for() {
+    is_evicted_where_locks_are_waited_for(Duration::from_millis(100)).await;
+}
+
+async fn is_evicted_where_locks_are_waited_for(lock_timeout: Duration) {
     let mut bench = Bench::new(&keyless(), "").await;
     bench.load.evict_after = Duration::from_secs(2);
+    bench.load.lock_timeout = lock_timeout;
     let job = bench.job().await;
     let chunk = bench.chunk(job, "a|1\n");
     let mut frozen = fabric::postgres::connect(&bench.database.settings, "fabric loader frozen/1/0").await.unwrap();
