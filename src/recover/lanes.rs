@@ -3,13 +3,14 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::ops::Range;
 
+use bytes::Bytes;
 use rdkafka::consumer::{BaseConsumer, Consumer as _};
 use rdkafka::error::KafkaError;
 use rdkafka::message::{BorrowedMessage, Headers as _, Message as _};
 use rdkafka::topic_partition_list::{Offset, TopicPartitionList};
 use serde::Serialize;
 
-use crate::chunk::{ChunkId, JobId, Lane, Seq};
+use crate::chunk::{ChunkId, Envelope, JobId, Lane, Seq};
 use crate::kafka::{self, ANSWER_TIMEOUT, StretchReader};
 use crate::settings::Settings;
 
@@ -42,7 +43,7 @@ pub struct Committed {
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Unknown {
     pub offset: i64,
-    /// `None`: its headers do not say.
+    /// `None`: it does not say, by its headers or by itself.
     pub chunk: Option<ChunkId>,
 }
 
@@ -101,6 +102,15 @@ pub fn unknown(
 }
 
 fn chunk_of(message: &BorrowedMessage<'_>) -> Option<ChunkId> {
+    of_headers(message).or_else(|| of_envelope(message.payload()?))
+}
+
+/// Other programs than fabric need not write headers.
+fn of_envelope(message: &[u8]) -> Option<ChunkId> {
+    Some(Envelope::read(&Bytes::copy_from_slice(message)).ok()?.id)
+}
+
+fn of_headers(message: &BorrowedMessage<'_>) -> Option<ChunkId> {
     let headers = message.headers()?;
     let value = |key: &str| {
         let header = headers.iter().find(|header| header.key == key)?;

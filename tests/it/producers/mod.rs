@@ -5,6 +5,7 @@ mod examples;
 mod leased;
 mod opened;
 mod program;
+mod restored;
 mod wrong;
 
 use crate::installation::Installation;
