@@ -129,9 +129,28 @@ fn schedule(scenario: &mut Scenario, points: &Points, dice: &mut Dice) {
     if !begins && dice.percent(8) {
         scenario.killer = killer(scenario, dice);
     }
+    held_up(&mut acts, size, dice);
     let mut steps = vec![Step { wait: Wait::Millis(0), act: Act::Begin(0) }];
-    steps.extend(acts.into_iter().map(|act| Step { wait: wait(size, dice), act }));
+    for act in acts {
+        let is_locked = matches!(steps.last(), Some(Step { act: Act::Fault(Fault::TargetLocked { .. }), .. }));
+        // Nothing loads meanwhile.
+        let wait = if is_locked { Wait::Millis(dice.between(100, 400)) } else { wait(size, dice) };
+        steps.push(Step { wait, act });
+    }
     scenario.steps = steps;
+}
+
+/// Members come and go, and jobs are cancelled, while loads are held up in the middle: now and then.
+fn held_up(acts: &mut Vec<Act>, size: Size, dice: &mut Dice) {
+    let lasting = if size.pace == Pace::Quick { dice.between(800, 2_000) } else { dice.between(2_500, 4_500) };
+    let is_one = |act: &Act| {
+        matches!(act, Act::Cancel(_) | Act::Fault(Fault::Joins { .. } | Fault::Leaves { who: Who::Validator(_), .. }))
+    };
+    if let Some(at) = acts.iter().position(is_one)
+        && dice.percent(50)
+    {
+        acts.insert(at, Act::Fault(Fault::TargetLocked { lasting }));
+    }
 }
 
 /// Somebody must be left.
@@ -255,6 +274,7 @@ fn fault(scenario: &Scenario, dice: &mut Dice) -> Fault {
     ];
     if !scenario.streams.is_empty() {
         among.push((3, Fault::StreamPartitions { stream: dice.index(scenario.streams.len()) }));
+        among.push((4, Fault::StreamPaused { stream: dice.index(scenario.streams.len()), lasting }));
     }
     dice.weighted(&among)
 }

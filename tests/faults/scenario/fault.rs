@@ -153,6 +153,11 @@ pub enum Fault {
     StreamPartitions {
         stream: usize,
     },
+    /// By `fabric streams pause` and `resume`.
+    StreamPaused {
+        stream: usize,
+        lasting: u64,
+    },
     Network {
         who: Who,
         server: Server,
@@ -187,6 +192,7 @@ impl Fault {
             Self::RightRevoked { .. } => "rightRevoked",
             Self::LanePartitions { .. } => "lanePartitionsAdded",
             Self::StreamPartitions { .. } => "streamPartitionsAdded",
+            Self::StreamPaused { .. } => "streamPaused",
             Self::Network { trouble, .. } => match trouble {
                 Trouble::Cut => "networkCut",
                 Trouble::Refused => "networkRefused",

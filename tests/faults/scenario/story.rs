@@ -90,6 +90,9 @@ impl Display for Fault {
                 write!(f, "the {} lane gets more partitions", if *high { "high" } else { "normal" })
             }
             Self::StreamPartitions { stream } => write!(f, "stream {} gets more partitions", stream + 1),
+            Self::StreamPaused { stream, lasting } => {
+                write!(f, "stream {} is paused for {}", stream + 1, seconds(*lasting))
+            }
             Self::Network { who, server, trouble, lasting } => {
                 let lasting = seconds(*lasting);
                 match trouble {

@@ -24,7 +24,7 @@ const KNOWN: Duration = Duration::from_millis(3_200);
 const AFTERWORD: u64 = 10_000_000;
 
 /// Longer than Postgres takes to find out about a client that is gone.
-const PATIENCE: Duration = Duration::from_secs(25);
+const PATIENCE: Duration = Duration::from_secs(6);
 
 /// Sessions of one process, at most: loaders of both lanes and of streams, each with one aside, a pool, a steward's.
 const SESSIONS: i64 = 24;
@@ -84,6 +84,15 @@ impl World {
         .fetch_all(&self.installation.database.pool)
         .await;
         let Ok(names) = names else { return found };
+        let locks: Result<i64, sqlx::Error> = sqlx::query_scalar(
+            "select count(*) from pg_locks join pg_stat_activity using (pid) where locktype = 'advisory'
+                and datname = current_database() and application_name like 'fabric loader%'",
+        )
+        .fetch_one(&self.installation.database.pool)
+        .await;
+        if let Ok(locks @ 1..) = locks {
+            found.push(format!("{locks} locks of jobs, which loaders hold at rest"));
+        }
         let living: Vec<u32> = {
             let members = self.members.lock().expect("nobody panics with the members");
             members.values().map(super::member::Member::pid).filter(|pid| *pid > 0).collect()

@@ -132,6 +132,10 @@ impl World {
             Fault::StreamPartitions { stream } => {
                 self.add_partitions(&self.topic(&self.scenario.streams[stream].name)).await;
             }
+            Fault::StreamPaused { stream, lasting } => {
+                let world = Arc::clone(self);
+                beside.lasting.spawn(async move { world.pause(stream, lasting).await });
+            }
             Fault::DatabaseClosed { lasting } => self.lasting(beside, lasting, Lasting::Closed),
             Fault::ConnectionsTaken { lasting } => self.lasting(beside, lasting, Lasting::Taken),
             Fault::DiskFull { lasting } => self.lasting(beside, lasting, Lasting::DiskFull),
@@ -143,6 +147,14 @@ impl World {
                 beside.lasting.spawn(async move { world.trouble(who, server, trouble, lasting).await });
             }
         }
+    }
+
+    async fn pause(&self, stream: usize, lasting: u64) {
+        let name = &self.scenario.streams[stream].name;
+        self.must(&["streams", "pause", name]);
+        tokio::time::sleep(Duration::from_millis(lasting)).await;
+        self.must(&["streams", "resume", name]);
+        self.told.tell(&format!("stream {} goes on", stream + 1));
     }
 
     fn lasting(self: &Arc<Self>, beside: &mut Beside, lasting: u64, what: Lasting) {
