@@ -42,6 +42,11 @@ const COMPLAINT_INTERVAL: Duration = Duration::from_secs(10);
 /// Of the whole process, for sharing what is fetched ahead.
 const PARTITIONS: i32 = 8;
 
+/// Where a partition stands until its position is known: beyond the end of any log, where nothing is fetched. Not the logical
+/// end: librdkafka asks the broker for that, and where the answer comes after the partition has been placed elsewhere it asks
+/// again half a second later, and goes to the end by that answer (`rd_kafka_toppar_handle_Offset` in 2.12).
+const NOWHERE: Offset = Offset::Offset(1 << 62);
+
 /// What the polling thread is given.
 pub struct Intake {
     pub settings: Settings,
@@ -210,14 +215,14 @@ impl<'i> Member<'i> {
         }
     }
 
-    /// Answers the group, and has it found out where the partitions begin. Until then they stand at their ends, where
-    /// nothing is fetched.
+    /// Answers the group, and has it found out where the partitions begin. Until then they stand
+    /// [`NOWHERE`].
     fn assign(&mut self, partitions: &[(String, i32)]) -> Result<(), KafkaError> {
         let streams = self.intake.streams.now();
         let mut list = TopicPartitionList::new();
         let mut added = vec![];
         for (topic, number) in partitions {
-            list.add_partition_offset(topic, *number, Offset::End)?;
+            list.add_partition_offset(topic, *number, NOWHERE)?;
             let stream = streams.iter().find(|stream| stream.topic == *topic);
             // A topic that is no stream's any more goes with the next rebalance; until then its queue is left alone.
             let gone = || Arc::new(Stream::new(String::new(), topic.clone(), BatchLimits::default()));
@@ -261,6 +266,8 @@ impl<'i> Member<'i> {
             let mut list = TopicPartitionList::new();
             list.add_partition(&topic, number);
             self.consumer.incremental_unassign(&list)?;
+            // That there is nothing [`NOWHERE`] is no news.
+            while self.held[at].queue.poll(Duration::ZERO).is_some() {}
             let queue = self.split(&topic, number)?;
             let mut begins = Offset::Offset(next);
             if faults::has(Defect::StreamAtGroupsOffset) {
