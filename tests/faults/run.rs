@@ -33,6 +33,7 @@ pub async fn run(scenario: Scenario, manner: &Manner) -> Outcome {
     world.end();
     keeper.await.ok();
     world.terminate_all(&mut reading);
+    world.let_go_once_more(&mut reading).await;
     world.look_at_cancelled(&mut reading).await;
     if let Err(error) = reader::read(&world, &published, &mut reading).await {
         reading.find(Kind::Unaccounted, format!("Postgres could not be read: {error}"));

@@ -137,12 +137,31 @@ fn schedule(scenario: &mut Scenario, points: &Points, dice: &mut Dice) {
         let wait = if is_locked { Wait::Millis(dice.between(100, 400)) } else { wait(size, dice) };
         steps.push(Step { wait, act });
     }
+    strike_publishers_early(&mut steps, dice);
     scenario.steps = steps;
+}
+
+/// A file is published within a second: what befalls its publisher does so at once.
+fn strike_publishers_early(steps: &mut Vec<Step>, dice: &mut Dice) {
+    let struck = |step: &Step| match step.act {
+        Act::Fault(
+            Fault::Killed { who: Who::Publisher(job), .. }
+            | Fault::Frozen { who: Who::Publisher(job), .. }
+            | Fault::Network { who: Who::Publisher(job), .. },
+        ) => Some(job),
+        _ => None,
+    };
+    let strikes: Vec<(usize, Step)> = steps.iter().filter_map(|step| Some((struck(step)?, step.clone()))).collect();
+    steps.retain(|step| struck(step).is_none());
+    for (job, strike) in strikes {
+        let begun = steps.iter().position(|step| step.act == Act::Begin(job)).map_or(0, |at| at + 1);
+        steps.insert(begun, Step { wait: Wait::Millis(dice.between(50, 450)), act: strike.act });
+    }
 }
 
 /// Members come and go, and jobs are cancelled, while loads are held up in the middle: now and then.
 fn held_up(acts: &mut Vec<Act>, size: Size, dice: &mut Dice) {
-    let lasting = if size.pace == Pace::Quick { dice.between(800, 2_000) } else { dice.between(2_500, 4_500) };
+    let lasting = if size.pace == Pace::Quick { dice.between(2_000, 3_200) } else { dice.between(3_000, 4_500) };
     let is_one = |act: &Act| {
         matches!(act, Act::Cancel(_) | Act::Fault(Fault::Joins { .. } | Fault::Leaves { who: Who::Validator(_), .. }))
     };
