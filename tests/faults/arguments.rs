@@ -11,7 +11,10 @@ use std::path::PathBuf;
 ///
 /// A finding keeps the story and every log under target/faults/SEED, and names the command that runs the seed again.
 #[derive(Debug, Clone, clap::Parser)]
-#[command(name = "dev/faults", after_help = "Example:\n  dev/faults --quick --runs 5\n  dev/faults --seed 4711 --rich")]
+#[command(
+    name = "dev/faults",
+    after_help = "FABRIC_FAULTS_DEBUG  set to anything: logs hold what librdkafka says of itself\n\nExample:\n  dev/faults --quick --runs 5\n  dev/faults --seed 4711 --rich"
+)]
 pub struct Arguments {
     /// This seed alone, and its story while it happens
     #[arg(long, value_name = "S", conflicts_with_all = ["runs", "minutes", "defects"])]

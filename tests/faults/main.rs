@@ -1,22 +1,22 @@
 //! The fault suite: `dev/faults --help`.
 
 mod arguments;
-#[allow(dead_code, reason = "the integration tests use the rest")]
+#[expect(dead_code, reason = "the integration tests use the rest")]
 #[path = "../it/database.rs"]
 mod database;
 mod dice;
 mod feeds;
-#[allow(dead_code, reason = "the integration tests use the rest")]
+#[expect(dead_code, reason = "the integration tests use the rest")]
 #[path = "../it/installation.rs"]
 mod installation;
 mod outcome;
 mod points;
-#[allow(dead_code, reason = "the integration tests use the rest")]
+#[expect(dead_code, reason = "the integration tests use the rest")]
 #[path = "../it/producers/program.rs"]
 mod program;
 #[path = "../it/outages/proxied.rs"]
 mod proxied;
-#[allow(dead_code, reason = "the integration tests use the rest")]
+#[expect(dead_code, reason = "the integration tests use the rest")]
 #[path = "../proxy/mod.rs"]
 mod proxy;
 mod reader;

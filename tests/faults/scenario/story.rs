@@ -165,7 +165,11 @@ impl Display for Scenario {
         let keys = if self.keys == Keys::Unique { ", ids of files are unique" } else { "" };
         writeln!(f, "seed {}: {pace}, {protocol}{keys}", self.seed)?;
         let (validators, stewards) = (self.validators, self.stewards);
-        writeln!(f, "  {validators} validators and {stewards} stewards beside them")?;
+        let patience = self.patience_of_commands;
+        writeln!(
+            f,
+            "  {validators} validators and {stewards} stewards beside them; commands wait {patience} s for servers"
+        )?;
         for (number, job) in self.jobs.iter().enumerate() {
             writeln!(f, "  file {}: {job}", number + 1)?;
         }

@@ -322,6 +322,7 @@ fn set(installation: &mut Installation, scenario: &Scenario) {
         ("FABRIC_VALIDATE_GROUP_PROTOCOL", protocol),
         ("FABRIC_INGEST_PATIENCE", patience.as_str()),
         ("FABRIC_VALIDATE_WORKERS", "2"),
+        ("FABRIC_LOG", "info,sqlx=error"),
     ];
     let quick = [
         ("FABRIC_VALIDATE_SESSION_TIMEOUT", "1500ms"),
@@ -333,8 +334,7 @@ fn set(installation: &mut Installation, scenario: &Scenario) {
         ("FABRIC_STEWARD_PROBE_INTERVAL", "100ms"),
     ];
     let chosen: &[(&str, &str)] = if scenario.size.pace == Pace::Quick { &quick } else { &[] };
-    installation.set("FABRIC_LOG", "info,sqlx=error");
-    if std::env::var_os("FAULTS_DEBUG").is_some() {
+    if std::env::var_os("FABRIC_FAULTS_DEBUG").is_some() {
         installation.set("FABRIC_KAFKA_PROPERTIES_DEBUG", "fetch,msg,topic,cgrp");
         installation.set("FABRIC_LOG", "debug,sqlx=error");
     }
