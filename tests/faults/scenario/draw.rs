@@ -125,8 +125,8 @@ fn schedule(scenario: &mut Scenario, points: &Points, dice: &mut Dice) {
         cancel(&mut acts, dice.pick(&cancellable), dice);
     }
     let abandons = acts.iter().any(|act| matches!(act, Act::Fault(Fault::Abandoned { .. })));
-    let begins = acts.iter().any(|act| *act == Act::Fault(Fault::Restored)) || cancels || abandons;
-    if !begins && dice.percent(8) {
+    let is_busy_enough = acts.contains(&Act::Fault(Fault::Restored)) || cancels || abandons;
+    if !is_busy_enough && dice.percent(8) {
         scenario.killer = killer(scenario, dice);
     }
     held_up(&mut acts, size, dice);
