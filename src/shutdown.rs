@@ -13,6 +13,18 @@ pub struct Shutdown {
     receiver: watch::Receiver<bool>,
 }
 
+/// Held by work that nobody joins and others wait for: where it panics the process ends, for it would look alive and do
+/// nothing. Nothing is lost by that: another one goes on where things stand.
+pub(crate) struct Vital;
+
+impl Drop for Vital {
+    fn drop(&mut self) {
+        if std::thread::panicking() {
+            std::process::abort();
+        }
+    }
+}
+
 pub fn channel() -> (Trigger, Shutdown) {
     let (sender, receiver) = watch::channel(false);
     (Trigger { sender }, Shutdown { receiver })

@@ -13,6 +13,8 @@ use rdkafka::producer::{BaseProducer, BaseRecord, Producer as _, ProducerContext
 use rdkafka::{ClientConfig, ClientContext};
 use tokio::sync::oneshot;
 
+use crate::shutdown::Vital;
+
 /// How long the polling thread waits for a delivery report, and lives on after its producer's end. For the last
 /// millisecond of each wait rdkafka asks without waiting (its timeouts are whole milliseconds): its own
 /// `ThreadedProducer`, and so its `FutureProducer`, wait a tenth of a second and spend a hundredth of a core on that.
@@ -33,6 +35,7 @@ impl<C: ProducerContext + 'static> Served<C> {
         let ended = Arc::new(AtomicBool::new(false));
         let (polled, over) = (Arc::clone(&producer), Arc::clone(&ended));
         thread::spawn(move || {
+            let _vital = Vital;
             while !over.load(Ordering::Acquire) {
                 polled.poll(POLL);
             }

@@ -106,6 +106,14 @@ pub fn run(intake: &Intake) {
     }
 }
 
+/// Also where the thread panics: a consumer is closed when it is dropped, and that waits until the group's last word is
+/// answered, which nobody else does any more.
+impl Drop for Member<'_> {
+    fn drop(&mut self) {
+        self.consumer.context().close();
+    }
+}
+
 impl<'i> Member<'i> {
     fn join(intake: &'i Intake, budget: Arc<Budget>) -> Result<Self, KafkaError> {
         // Of producers that use transactions: what they took back is never seen.
@@ -381,7 +389,6 @@ impl<'i> Member<'i> {
         self.commit(CommitMode::Sync);
         self.intake.opener.custody.let_go(self.held.iter().map(|held| &held.partition));
         self.held.iter().for_each(|held| held.partition.end());
-        self.consumer.context().close();
         self.held.clear();
         info!("leaving the group of streams");
     }

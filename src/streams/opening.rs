@@ -17,6 +17,7 @@ use crate::kafka;
 use crate::postgres;
 use crate::retry::Waits;
 use crate::settings::Settings;
+use crate::shutdown::Vital;
 
 /// Between two looks at what a stream waits for.
 const LOOK_INTERVAL: Duration = Duration::from_secs(1);
@@ -60,6 +61,7 @@ impl Opener {
 
     /// Until it may begin, or is not this member's any more.
     pub async fn open(self: Arc<Self>, partition: Arc<Partition>) {
+        let _vital = Vital;
         let mut waits = Waits::new(Duration::from_millis(100), Duration::from_secs(5));
         let mut said = String::new();
         while !partition.is_over() {

@@ -113,6 +113,14 @@ pub fn run(intake: &Intake) {
     }
 }
 
+/// Also where the thread panics: a consumer is closed when it is dropped, and that waits until the group's last word is
+/// answered, which nobody else does any more.
+impl Drop for Member<'_> {
+    fn drop(&mut self) {
+        self.consumer.context().close();
+    }
+}
+
 impl<'i> Member<'i> {
     fn join(intake: &'i Intake, budgets: [Arc<Budget>; 2]) -> Result<Self, KafkaError> {
         let config = member::consumer_config(&intake.settings, intake.partitions);
@@ -181,7 +189,6 @@ impl<'i> Member<'i> {
         self.commit(&all, What::Moved, CommitMode::Sync);
         let all: Vec<_> = self.held.iter().map(|held| Arc::clone(&held.assignment)).collect();
         self.intake.ledger.custody.let_go(&all);
-        self.consumer.context().close();
         self.held.clear();
         self.tell_held();
         info!("leaving the group");

@@ -16,6 +16,7 @@ use crate::jobs;
 use crate::postgres::{self, ServicePool};
 use crate::retry::Waits;
 use crate::settings::PostgresSettings;
+use crate::shutdown::Vital;
 use crate::telemetry::{Statement, timed};
 
 /// A refused partition is looked at again this often: someone may have mended it.
@@ -67,6 +68,7 @@ impl Ledger {
     pub fn open(&self, added: Vec<(Arc<Assignment>, Option<ChunkId>)>) {
         let ledger = self.clone();
         self.runtime.spawn(async move {
+            let _vital = Vital;
             let partitions: Vec<_> = added.iter().map(|(assignment, _)| Arc::clone(assignment)).collect();
             ledger.custody.begin(&partitions).await;
             faults::step("custody.taken").await;
@@ -92,6 +94,7 @@ impl Ledger {
     }
 
     async fn noted(&self, gap: &Gap, assignment: &Assignment) {
+        let _vital = Vital;
         let mut waits = Waits::new(Duration::from_millis(100), Duration::from_secs(5));
         while !assignment.is_over() {
             let noted =
@@ -145,6 +148,7 @@ impl Ledger {
     }
 
     async fn proven(&self, chunk: ChunkId, assignment: &Assignment) {
+        let _vital = Vital;
         let (topic, partition) = (&*assignment.topic, assignment.partition);
         let mut waits = Waits::new(Duration::from_millis(100), Duration::from_secs(5));
         let mut refusals = 0;

@@ -2,9 +2,11 @@
 
 use std::os::unix::process::ExitStatusExt as _;
 use std::process::Output;
+use std::time::Duration;
 
 use nix::sys::signal::Signal;
 
+use super::installation;
 use crate::installation::Installation;
 
 const FEED: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/examples/card-transactions.yaml");
@@ -50,6 +52,32 @@ async fn a_point_waits_for_its_turn_and_a_panic_or_a_sleep_is_one() {
     let (output, said) = apply(&installation, "config.commit.sent=panic");
     assert_eq!(output.status.code(), Some(1), "{said}");
     assert!(said.contains("failpoint config.commit.sent panic"), "{said}");
+}
+
+#[tokio::test]
+async fn a_publisher_that_can_hear_of_no_delivery_any_more_ends() {
+    let installation = installation().await;
+    let file = installation.card_transactions("cards.txt", 5_000);
+    let broken = [("FABRIC_TEST_POINTS", "publish.acked=3*off->panic")];
+    let mut ingest = installation.start_with(&broken, &["ingest", "card-transactions", &file]);
+    assert_eq!(ingest.wait(Duration::from_secs(20)), None, "{}", ingest.log());
+    let validator = installation.validator();
+    installation.succeed(&["ingest", "card-transactions", &file, "--wait"]);
+    validator.terminate();
+}
+
+#[tokio::test]
+async fn a_validator_that_breaks_down_ends_instead_of_holding_what_it_does_nothing_for() {
+    let installation = installation().await;
+    for point in ["assign.asked", "custody.taken", "poll.taken"] {
+        let name = format!("{point}.txt");
+        let file = installation.card_transactions(&name, 5_000);
+        let panics = format!("{point}=1*panic");
+        let mut validator = installation.start_with(&[("FABRIC_TEST_POINTS", &panics)], &["validate"]);
+        installation.succeed(&["ingest", "card-transactions", &file, "--again"]);
+        let code = validator.wait(Duration::from_secs(20));
+        assert_ne!(code, Some(0), "{point}\n{}", validator.log());
+    }
 }
 
 #[tokio::test]
