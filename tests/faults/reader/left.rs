@@ -9,7 +9,7 @@ use super::{Kind, Reading};
 /// A backend needs a moment to see that its client is gone.
 const PATIENCE: u32 = 30;
 
-const MUST_BE_NONE: [(&str, &str); 8] = [
+const MUST_BE_NONE: [(&str, &str); 7] = [
     (
         "sessions of fabric's",
         "select count(*) from pg_stat_activity where datname = current_database() and application_name like 'fabric%'
@@ -21,7 +21,6 @@ const MUST_BE_NONE: [(&str, &str); 8] = [
            and database = (select oid from pg_database where datname = current_database())",
     ),
     ("prepared transactions", "select count(*) from pg_prepared_xacts where database = current_database()"),
-    ("chunks under suspicion", "select count(*) from fabric.suspect_chunks"),
     ("trials of streams", "select count(*) from fabric.stream_trials"),
     ("owed chunks", "select count(*) from fabric.owed_chunks join fabric.jobs using (job_id) where state <> 'stopped'"),
     ("partitions that are to go back", "select count(*) from fabric.lane_rewinds"),

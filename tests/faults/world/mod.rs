@@ -327,6 +327,7 @@ fn set(installation: &mut Installation, scenario: &Scenario) {
     let quick = [
         ("FABRIC_VALIDATE_SESSION_TIMEOUT", "1500ms"),
         ("FABRIC_VALIDATE_HEARTBEAT", "200ms"),
+        ("FABRIC_VALIDATE_GRACE", "5s"),
         ("FABRIC_LOAD_LOCK_TIMEOUT", "400ms"),
         ("FABRIC_LOAD_EVICT_AFTER", "800ms"),
         ("FABRIC_INGEST_LEASE", "3s"),
