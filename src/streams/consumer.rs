@@ -4,6 +4,8 @@
 //! Each partition has a queue of its own, as in the lanes' consumer, and one batch in flight: its position is a chain.
 //! While that one is loaded the next is gathered, up to its limits; beyond those the queue is not asked.
 
+mod offsets;
+
 use std::collections::BTreeSet;
 use std::sync::Arc;
 use std::thread;
@@ -35,7 +37,6 @@ use crate::validate::{Budget, Mailbox, Rebalance, Share, consumer_config, listed
 const IDLE: Duration = Duration::from_millis(50);
 /// Messages of one partition in a row.
 const IN_A_ROW: usize = 1_000;
-const COMMIT_INTERVAL: Duration = Duration::from_millis(500);
 const SUBSCRIBE_INTERVAL: Duration = Duration::from_millis(500);
 /// Between two warnings of the same trouble.
 const COMPLAINT_INTERVAL: Duration = Duration::from_secs(10);
@@ -421,35 +422,6 @@ impl<'i> Member<'i> {
         self.consumer.incremental_unassign(&list)?;
         info!(partitions = listed(partitions), lost, "stream partitions revoked");
         Ok(())
-    }
-
-    fn commit_now_and_then(&mut self) {
-        if self.committed_at.elapsed() >= COMMIT_INTERVAL {
-            self.committed_at = Instant::now();
-            self.commit(CommitMode::Async);
-        }
-    }
-
-    /// For those who look at lag: what is loaded, never more.
-    fn commit(&mut self, mode: CommitMode) {
-        let mut list = TopicPartitionList::new();
-        for held in &mut self.held {
-            let Standing::Open { next, .. } = held.partition.standing() else { continue };
-            if held.committed == Some(next) {
-                continue;
-            }
-            held.committed = Some(next);
-            let added =
-                list.add_partition_offset(&held.partition.stream.topic, held.partition.number, Offset::Offset(next));
-            debug_assert!(added.is_ok(), "offsets are not negative");
-        }
-        if list.count() == 0 {
-            return;
-        }
-        if let Err(error) = faults::kafka("stream.offsets.before").and_then(|()| self.consumer.commit(&list, mode)) {
-            warn!(%error, "offsets of streams were not committed: lag shows more than there is");
-        }
-        faults::point("stream.offsets.after");
     }
 }
 

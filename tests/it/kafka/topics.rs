@@ -32,6 +32,14 @@ async fn partitions_and_configs_are_brought_up_and_what_others_set_stays() {
     let name = own.kafka.name("chunks.normal");
     let few = NewTopic::new(&name, 2, TopicReplication::Fixed(1)).set("segment.bytes", "2097152");
     admin.create_topics([&few], &AdminOptions::new()).await.unwrap();
+    let declared = topics::declared(&own.kafka.prefix);
+    // The controller has it at once; the broker that is asked hears of it from there.
+    for _ in 0..100 {
+        if topics::look(&own.kafka, &declared).await.unwrap().get(&name).is_some_and(|topic| topic.partitions == 2) {
+            break;
+        }
+        tokio::time::sleep(Duration::from_millis(100)).await;
+    }
 
     let plan = topics::apply(&own.kafka, None).await.unwrap();
 

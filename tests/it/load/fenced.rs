@@ -125,7 +125,8 @@ async fn a_connection_killed_in_mid_copy_leaves_nothing_and_the_next_load_works(
         until(&bench.database, "application_name = 'fabric loader test/1/0' and wait_event_type = 'Lock'").await;
         bench
             .database
-            .run("select pg_terminate_backend(pid) from pg_stat_activity where application_name = 'fabric loader test/1/0'")
+            .run("select pg_terminate_backend(pid) from pg_stat_activity where application_name = 'fabric loader test/1/0'
+                    and datname = current_database()")
             .await;
     };
     let (loaded, ()) = tokio::join!(loader.load(&chunk), killing);
