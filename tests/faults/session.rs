@@ -1,5 +1,6 @@
 //! Several seeds, one after another or side by side.
 
+use std::collections::VecDeque;
 use std::fs::OpenOptions;
 use std::io::Write as _;
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
@@ -75,31 +76,46 @@ const RECORDED: &str = include_str!("defects.txt");
 
 async fn defects(arguments: &Arguments) -> anyhow::Result<bool> {
     let mut tally = Tally::default();
-    let (mut recorded, mut running) = (recorded(), JoinSet::new());
-    recorded.reverse();
+    let mut waiting: VecDeque<Tried> = recorded().map(|(defect, seed)| Tried { defect, seed, times: 0 }).collect();
+    let mut running = JoinSet::new();
     loop {
         while running.len() < usize::try_from(arguments.beside)?
-            && let Some((defect, seed)) = recorded.pop()
+            && let Some(mut tried) = waiting.pop_front()
         {
-            let scenario = scenario(arguments, seed);
-            let manner = Manner { defect: Some(defect), aloud: false, keep: false };
-            running.spawn(async move { run(scenario, &manner).await });
+            tried.times += 1;
+            let scenario = scenario(arguments, tried.seed);
+            let manner = Manner { defect: Some(tried.defect.clone()), aloud: false, keep: false };
+            running.spawn(async move { (run(scenario, &manner).await, tried) });
         }
         let Some(done) = running.join_next().await else { break };
-        let outcome = done.context("the suite itself has failed: see above")?;
+        let (outcome, tried) = done.context("the suite itself has failed: see above")?;
+        if outcome.is_sound() && tried.times < TRIES {
+            waiting.push_back(tried);
+            continue;
+        }
         let by = outcome.findings.first().map_or("NOT FOUND", String::as_str);
-        println!("{}: {by}", outcome.defect.as_deref().unwrap_or_default());
+        let times = if tried.times == 1 { String::new() } else { format!(" (run {})", tried.times) };
+        println!("{}{times}: {by}", tried.defect);
         tally.take(arguments, &outcome)?;
     }
     Ok(tally.told(true))
 }
 
-fn recorded() -> Vec<(String, u64)> {
+/// A seed says what is done and not in which instant: one that finds a defect need not find it each time.
+const TRIES: u32 = 5;
+
+struct Tried {
+    defect: String,
+    seed: u64,
+    times: u32,
+}
+
+fn recorded() -> impl Iterator<Item = (String, u64)> {
     let words = |line: &str| {
         let mut words = line.split_whitespace();
         Some((words.next()?.to_owned(), words.next()?.parse().ok()?))
     };
-    RECORDED.lines().filter(|line| !line.starts_with('#')).filter_map(words).collect()
+    RECORDED.lines().filter(|line| !line.starts_with('#')).filter_map(words)
 }
 
 /// Until a seed finds it.
