@@ -169,7 +169,7 @@ impl World {
                 if let Some(status) = member.has_ended() {
                     if status.success() {
                         self.ended.lock().expect("nobody panics with the ended").push(pid);
-                    } else {
+                    } else if !member.last_line().starts_with("failpoint ") {
                         let words = format!("{who} was told to end, and ended with {status}: {}", member.last_line());
                         reading.find(Kind::Left, words);
                     }
