@@ -1,17 +1,22 @@
 //! How far one assignment of one partition may be committed: the longest prefix of deliveries that are finished.
 
-use std::collections::VecDeque;
+use std::collections::{BTreeMap, VecDeque};
 
 use crate::chunk::ChunkId;
 
+/// Chunks that a commit names at most. Loaders commit in another order than the partition's, and their answers come in yet
+/// another; but no more chunks than this are under way at once, short of eight loaders that load eight together.
+pub const NAMED: usize = 64;
+
 /// How far a partition may be committed.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Committable {
     /// Of the first delivery that is not finished, or the one after the last.
     pub next_offset: i64,
-    /// The last chunk of the prefix that has a ledger row: the commit's metadata names it, so that whoever is
-    /// assigned the partition next can tell whether Postgres still knows what Kafka believes to be loaded.
-    pub last_in_ledger: Option<ChunkId>,
+    /// Of the prefix's chunks that have a ledger row those that finished last, at most [`NAMED`], in that order. The
+    /// commit's metadata names them, so that whoever is assigned the partition next can tell whether Postgres still
+    /// knows what Kafka believes to be loaded: where it knows all of these it knows those before them.
+    pub last_in_ledger: Vec<ChunkId>,
 }
 
 /// Deliveries of one assignment. Offsets begin in ascending order, with holes (compaction, transaction markers), and
@@ -20,14 +25,18 @@ pub struct Committable {
 pub struct Progress {
     /// Begun and not in the prefix, ascending.
     open: VecDeque<Entry>,
-    committable: Option<Committable>,
+    next_offset: Option<i64>,
+    /// By when they finished.
+    last_in_ledger: BTreeMap<u64, ChunkId>,
     last_begun: Option<i64>,
+    finished: u64,
 }
 
 #[derive(Debug)]
 struct Entry {
     offset: i64,
-    finished: Option<Finish>,
+    /// As the how many-th, and what became of it.
+    finished: Option<(u64, Finish)>,
 }
 
 /// What became of a delivery.
@@ -51,26 +60,29 @@ impl Progress {
     /// A delivery is done with. One that was not begun, or is finished already, changes nothing.
     pub fn finish(&mut self, offset: i64, what: Finish) {
         let Ok(place) = self.open.binary_search_by_key(&offset, |entry| entry.offset) else { return };
-        self.open[place].finished.get_or_insert(what);
-        while let Some(Entry { offset, finished: Some(finish) }) = self.open.front() {
-            let before = self.committable.and_then(|so_far| so_far.last_in_ledger);
-            let last_in_ledger = match finish {
-                Finish::InLedger(chunk) => Some(*chunk),
-                Finish::Elsewhere => before,
-            };
-            self.committable = Some(Committable { next_offset: offset + 1, last_in_ledger });
+        self.finished += 1;
+        self.open[place].finished.get_or_insert((self.finished, what));
+        while let Some(Entry { offset, finished: Some((when, finish)) }) = self.open.front() {
+            self.next_offset = Some(offset + 1);
+            if let Finish::InLedger(chunk) = finish {
+                self.last_in_ledger.insert(*when, *chunk);
+            }
             self.open.pop_front();
+        }
+        while self.last_in_ledger.len() > NAMED {
+            self.last_in_ledger.pop_first();
         }
     }
 
     /// Nothing before `offset` will ever be delivered: so far it may be committed, whatever is in flight after it.
     pub fn skip_to(&mut self, offset: i64) {
-        self.committable.get_or_insert(Committable { next_offset: offset, last_in_ledger: None });
+        self.next_offset.get_or_insert(offset);
     }
 
     /// `None` while nothing of this assignment may be committed.
     pub fn committable(&self) -> Option<Committable> {
-        self.committable
+        let last_in_ledger = self.last_in_ledger.values().copied().collect();
+        self.next_offset.map(|next_offset| Committable { next_offset, last_in_ledger })
     }
 
     /// Whether everything that was begun is finished.
@@ -89,6 +101,10 @@ mod tests {
         ChunkId { job: JobId(1), seq: Seq(offset as u32) }
     }
 
+    fn committable(next_offset: i64, named: &[i64]) -> Option<Committable> {
+        Some(Committable { next_offset, last_in_ledger: named.iter().copied().map(chunk).collect() })
+    }
+
     fn done(offset: i64) -> Finish {
         Finish::InLedger(chunk(offset))
     }
@@ -101,7 +117,7 @@ mod tests {
         progress.finish(11, done(11));
         assert_eq!(progress.committable(), None);
         progress.finish(10, done(10));
-        assert_eq!(progress.committable(), Some(Committable { next_offset: 16, last_in_ledger: Some(chunk(15)) }));
+        assert_eq!(progress.committable(), committable(16, &[15, 11, 10]));
         assert!(progress.is_idle());
     }
 
@@ -110,10 +126,10 @@ mod tests {
         let mut progress = Progress::default();
         progress.begin(50);
         progress.skip_to(50);
-        assert_eq!(progress.committable(), Some(Committable { next_offset: 50, last_in_ledger: None }));
+        assert_eq!(progress.committable(), committable(50, &[]));
         progress.finish(50, done(50));
         progress.skip_to(50);
-        assert_eq!(progress.committable(), Some(Committable { next_offset: 51, last_in_ledger: Some(chunk(50)) }));
+        assert_eq!(progress.committable(), committable(51, &[50]));
     }
 
     #[test]
@@ -122,7 +138,17 @@ mod tests {
         [0, 1].into_iter().for_each(|offset| progress.begin(offset));
         progress.finish(0, done(0));
         progress.finish(1, Finish::Elsewhere);
-        assert_eq!(progress.committable(), Some(Committable { next_offset: 2, last_in_ledger: Some(chunk(0)) }));
+        assert_eq!(progress.committable(), committable(2, &[0]));
+    }
+
+    #[test]
+    fn those_are_named_that_finished_last() {
+        let mut progress = Progress::default();
+        let offsets = || 0..NAMED as i64 + 2;
+        offsets().for_each(|offset| progress.begin(offset));
+        offsets().rev().for_each(|offset| progress.finish(offset, done(offset)));
+        let named: Vec<i64> = (0..NAMED as i64).rev().collect();
+        assert_eq!(progress.committable(), committable(NAMED as i64 + 2, &named));
     }
 
     /// Everything that was begun, in order; walks the whole of it each time.
@@ -134,16 +160,14 @@ mod tests {
 
     impl Naive {
         fn committable(&self) -> Option<Committable> {
-            let mut so_far: Option<Committable> = None;
-            for offset in &self.begun {
-                let Some((_, finish)) = self.finished.iter().find(|(done, _)| done == offset) else { break };
-                let last_in_ledger = match finish {
-                    Finish::InLedger(chunk) => Some(*chunk),
-                    Finish::Elsewhere => so_far.and_then(|c| c.last_in_ledger),
-                };
-                so_far = Some(Committable { next_offset: offset + 1, last_in_ledger });
-            }
-            so_far
+            let is_finished = |offset: &&i64| self.finished.iter().any(|(done, _)| done == *offset);
+            let prefix: Vec<i64> = self.begun.iter().take_while(is_finished).copied().collect();
+            let in_ledger = |(offset, finish): &(i64, Finish)| match finish {
+                Finish::InLedger(_) if prefix.contains(offset) => Some(*offset),
+                _ => None,
+            };
+            let named: Vec<i64> = self.finished.iter().filter_map(in_ledger).collect();
+            committable(prefix.last()? + 1, &named)
         }
     }
 

@@ -35,8 +35,8 @@ pub struct Committed {
     pub partition: i32,
     /// From the begin of its log to what the group has committed.
     pub stretch: Range<i64>,
-    /// The chunk that the commit names, which the ledger must know.
-    pub names: Option<ChunkId>,
+    /// The chunks that the commit names, which the ledger must know.
+    pub names: Vec<ChunkId>,
 }
 
 /// A chunk of a lane that the ledger does not know by its place.
@@ -48,7 +48,7 @@ pub struct Unknown {
 }
 
 /// What the group has committed of both lanes. Blocks.
-pub fn committed(settings: &Settings, proof: impl Fn(&str) -> Option<ChunkId>) -> Result<Vec<Committed>, KafkaError> {
+pub fn committed(settings: &Settings, proof: impl Fn(&str) -> Vec<ChunkId>) -> Result<Vec<Committed>, KafkaError> {
     let mut config = kafka::client_config(&settings.kafka, "recover");
     config.set("group.id", settings.kafka.name("lanes")).set("enable.auto.commit", "false");
     let consumer: BaseConsumer = config.create()?;
@@ -158,7 +158,7 @@ mod tests {
 
     #[test]
     fn a_partition_begins_again_at_its_first_chunk_to_load_or_where_its_commit_is_not_believed() {
-        let partition = Committed { topic: "t".into(), partition: 3, stretch: 5..40, names: None };
+        let partition = Committed { topic: "t".into(), partition: 3, stretch: 5..40, names: Vec::new() };
         let to = |offsets: &[i64], refused| {
             rewind(&partition, offsets.iter().copied(), refused).map(|at| (at.to, at.chunks))
         };

@@ -23,7 +23,7 @@ use crate::chunk::{ChunkId, JobId, Seq};
 use crate::kafka::{self, StretchReader};
 use crate::ledger::JobState;
 use crate::settings::Settings;
-use crate::validate::proven_chunk;
+use crate::validate::proven_chunks;
 
 pub use lanes::Rewind;
 use lanes::{Committed, Offsets, Unknown};
@@ -115,7 +115,7 @@ pub async fn plan(settings: &Settings, pool: &PgPool) -> Result<Plan, RecoverErr
     let of_kafka = settings.clone();
     let read = tokio::task::spawn_blocking(move || {
         let told = told::read(&of_kafka.kafka)?;
-        Ok((told, lanes::committed(&of_kafka, proven_chunk)?))
+        Ok((told, lanes::committed(&of_kafka, proven_chunks)?))
     });
     let in_words = |error| RecoverError::Kafka(kafka::describe(&error, &settings.kafka));
     let (told, committed) = read.await?.map_err(in_words)?;
@@ -232,7 +232,7 @@ async fn rewinds(
     unknown: &[Vec<Unknown>],
     rows: &BTreeMap<JobId, Row>,
 ) -> Result<(), sqlx::Error> {
-    let named = committed.iter().filter_map(|partition| partition.names);
+    let named = committed.iter().flat_map(|partition| partition.names.iter().copied());
     let chunks: BTreeSet<ChunkId> = unknown.iter().flatten().filter_map(|unknown| unknown.chunk).chain(named).collect();
     let loaded = in_ledger(pool, &chunks).await?;
     let mut live: BTreeSet<JobId> =
@@ -253,7 +253,7 @@ async fn rewinds(
             }
         }
         let to_load = missing.iter().filter(|(_, chunk)| live.contains(&chunk.job)).map(|(offset, _)| *offset);
-        let is_refused = partition.names.is_some_and(|chunk| !loaded.contains(&chunk));
+        let is_refused = partition.names.iter().any(|chunk| !loaded.contains(chunk));
         plan.rewinds.extend(lanes::rewind(partition, to_load, is_refused));
     }
     for (job, chunks) in of_nobody {

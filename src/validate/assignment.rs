@@ -83,7 +83,7 @@ impl Assignment {
         self.standing() == Standing::Over
     }
 
-    /// It is to begin at this offset instead: nothing has been taken of it yet.
+    /// It is to begin at this offset again.
     pub fn rewind_to(&self, offset: i64) {
         let _ = self.rewind.set(offset);
         self.poller.unpark();

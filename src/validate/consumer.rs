@@ -66,7 +66,8 @@ struct Held {
     queue: PartitionQueue<Mailbox>,
     /// What the last commit, ours or an earlier member's, said.
     committed: Option<i64>,
-    proof: Option<ChunkId>,
+    /// What it named.
+    proof: Vec<ChunkId>,
 }
 
 /// Which partitions' offsets are to be committed.
@@ -91,6 +92,7 @@ struct Member<'i> {
     /// When everything was committed again.
     repeated_at: Instant,
     complained_at: Option<Instant>,
+    looked_back_at: Instant,
 }
 
 /// Consumes until shutdown is due and everything in flight is finished or given up. A consumer that cannot go on is made
@@ -139,6 +141,7 @@ impl<'i> Member<'i> {
             pulse: intake.health.pulse(),
             idle: Idle::default(),
             committed_at: Instant::now(),
+            looked_back_at: Instant::now(),
             repeated_at: Instant::now(),
             complained_at: None,
         })
@@ -293,7 +296,7 @@ impl<'i> Member<'i> {
         topic: &str,
         partition: i32,
         committed: Option<i64>,
-        proof: Option<ChunkId>,
+        proof: Vec<ChunkId>,
     ) -> Result<Held, KafkaError> {
         let mut lanes = Lane::ALL.into_iter();
         let lane = lanes.find(|lane| self.intake.settings.kafka.lane_topic(*lane) == topic);
@@ -309,7 +312,7 @@ impl<'i> Member<'i> {
     /// Partitions are taken from once it is known how their last holder ended, and the ledger agrees with the chunk that
     /// their last commit names.
     fn open(&mut self, added: Vec<Held>) {
-        self.intake.ledger.open(added.iter().map(|held| (Arc::clone(&held.assignment), held.proof)).collect());
+        self.intake.ledger.open(added.iter().map(|held| (Arc::clone(&held.assignment), held.proof.clone())).collect());
         self.held.extend(added);
         self.tell_held();
     }
@@ -403,7 +406,9 @@ impl<'i> Member<'i> {
             let before = held.committed;
             if let Some(done) = held.assignment.committable() {
                 held.committed = Some(done.next_offset);
-                held.proof = done.last_in_ledger.or(held.proof);
+                if !done.last_in_ledger.is_empty() {
+                    held.proof = done.last_in_ledger;
+                }
             }
             let Some(next_offset) = held.committed.filter(|_| what == What::All || held.committed != before) else {
                 continue;
@@ -411,7 +416,7 @@ impl<'i> Member<'i> {
             let mut element = list.add_partition(&held.assignment.topic, held.assignment.partition);
             let set = element.set_offset(Offset::Offset(next_offset));
             debug_assert!(set.is_ok(), "offsets are not negative");
-            element.set_metadata(held.proof.map(proof::write).unwrap_or_default());
+            element.set_metadata(&proof::write(&held.proof));
         }
         if list.count() == 0 {
             return;

@@ -53,7 +53,7 @@ pub(crate) use budget::{Budget, Share};
 pub(crate) use custody::{FAREWELL, draw_holder, take_over};
 pub(crate) use member::{consumer_config, listed};
 pub(crate) use pool::{Panicked, Pool};
-pub(crate) use proof::read as proven_chunk;
+pub(crate) use proof::read as proven_chunks;
 pub(crate) use ready::place;
 pub(crate) use rebalance::{Mailbox, Rebalance};
 

@@ -1,4 +1,4 @@
-//! The proof that a commit carries: the last finished chunk. Postgres must still know it, or it was restored to an
+//! The proof that a commit carries: the chunks that finished last. Postgres must still know each, or it was restored to an
 //! earlier point and what Kafka believes to be loaded is not.
 
 use std::sync::Arc;
@@ -24,15 +24,19 @@ const REFUSED_INTERVAL: Duration = Duration::from_secs(2);
 /// Of those looks one in so many says so again.
 const REFUSALS_SAID: u32 = 8;
 
-/// The metadata of a commit.
-pub fn write(chunk: ChunkId) -> String {
-    format!("{} {}", chunk.job, chunk.seq)
+/// The metadata of a commit: job and sequence number of each.
+pub fn write(chunks: &[ChunkId]) -> String {
+    chunks.iter().map(|chunk| format!("{} {}", chunk.job, chunk.seq)).collect::<Vec<_>>().join(" ")
 }
 
-/// `None` where a commit carries none, as one that `kafka-consumer-groups` made.
-pub fn read(metadata: &str) -> Option<ChunkId> {
-    let (job, seq) = metadata.split_once(' ')?;
-    Some(ChunkId { job: JobId(job.parse().ok()?), seq: Seq(seq.parse().ok()?) })
+/// Empty where a commit names none, as one that `kafka-consumer-groups` made.
+pub fn read(metadata: &str) -> Vec<ChunkId> {
+    let words: Vec<&str> = metadata.split(' ').collect();
+    let chunk = |pair: &[&str]| {
+        let [job, seq] = pair else { return None };
+        Some(ChunkId { job: JobId(job.parse().ok()?), seq: Seq(seq.parse().ok()?) })
+    };
+    words.chunks(2).map(chunk).collect::<Option<_>>().unwrap_or_default()
 }
 
 /// Messages that were deleted from a partition's log before they were read.
@@ -45,11 +49,12 @@ pub struct Gap {
     pub note: String,
 }
 
-/// What Postgres says of the chunk that a commit names.
+/// What Postgres says of the chunks that a commit names.
 enum Answer {
     Known,
-    Unknown,
-    /// It is unknown, and `fabric recover` has put down where the partition begins again.
+    /// This one is not there.
+    Unknown(ChunkId),
+    /// `fabric recover` has put down where the partition begins again.
     Rewound(i64),
 }
 
@@ -63,9 +68,9 @@ pub struct Ledger {
 }
 
 impl Ledger {
-    /// Puts down that the partitions are held, and opens them: where the last commit of one names a chunk, once that
-    /// one's ledger row is found; it is refused, loudly, while it is not.
-    pub fn open(&self, added: Vec<(Arc<Assignment>, Option<ChunkId>)>) {
+    /// Puts down that the partitions are held, and opens them: where the last commit of one names chunks, once the ledger
+    /// row of each is found; it is refused, loudly, while one is not.
+    pub fn open(&self, added: Vec<(Arc<Assignment>, Vec<ChunkId>)>) {
         let ledger = self.clone();
         self.runtime.spawn(async move {
             let _vital = Vital;
@@ -73,17 +78,18 @@ impl Ledger {
             ledger.custody.begin(&partitions).await;
             faults::step("custody.taken").await;
             for (assignment, named) in added {
-                match named.filter(|_| !faults::has(Defect::ProofUnchecked)) {
-                    None => assignment.set_standing(Standing::Open),
-                    Some(chunk) => ledger.prove(chunk, assignment),
+                if named.is_empty() || faults::has(Defect::ProofUnchecked) {
+                    assignment.set_standing(Standing::Open);
+                } else {
+                    ledger.prove(named, assignment);
                 }
             }
         });
     }
 
-    fn prove(&self, chunk: ChunkId, assignment: Arc<Assignment>) {
+    fn prove(&self, named: Vec<ChunkId>, assignment: Arc<Assignment>) {
         let ledger = self.clone();
-        self.runtime.spawn(async move { ledger.proven(chunk, &assignment).await });
+        self.runtime.spawn(async move { ledger.proven(&named, &assignment).await });
     }
 
     /// Notes a gap against the jobs that may miss chunks; then the partition may be committed past it. What is not
@@ -113,18 +119,28 @@ impl Ledger {
         }
     }
 
-    async fn answer(&self, chunk: ChunkId, assignment: &Assignment) -> Result<Answer, sqlx::Error> {
+    async fn answer(&self, named: &[ChunkId], assignment: &Assignment) -> Result<Answer, sqlx::Error> {
         let mut connection = self.pool.acquire().await?;
-        if timed(Statement::ChunkIsKnown, is_in_ledger(&mut *connection, chunk)).await? {
-            return Ok(Answer::Known);
+        let rewound = rewinds(&mut *connection).await?;
+        if let Some((.., to)) = rewound.into_iter().find(|rewind| is_of(rewind, assignment)) {
+            return Ok(Answer::Rewound(to));
         }
-        let asked: Option<i64> =
-            sqlx::query_scalar("select next_offset from fabric.lane_rewinds where topic = $1 and partition = $2")
-                .bind(&*assignment.topic)
-                .bind(assignment.partition)
-                .fetch_optional(&mut *connection)
-                .await?;
-        Ok(asked.map_or(Answer::Unknown, Answer::Rewound))
+        let unknown = timed(Statement::ChunkIsKnown, not_in_ledger(&mut *connection, named)).await?;
+        Ok(unknown.map_or(Answer::Known, Answer::Unknown))
+    }
+
+    /// Has those of these partitions go back of which `fabric recover` says so: their holder need not have noticed that
+    /// anything is missing.
+    pub fn look_for_rewinds(&self, held: Vec<Arc<Assignment>>) {
+        let ledger = self.clone();
+        self.runtime.spawn(async move {
+            let found = async { rewinds(&mut *ledger.pool.acquire().await?).await };
+            // Whoever loads says what is wrong with Postgres.
+            for rewind in found.await.unwrap_or_default() {
+                let its = held.iter().filter(|assignment| is_of(&rewind, assignment));
+                its.for_each(|assignment| assignment.rewind_to(rewind.2));
+            }
+        });
     }
 
     /// The partition has gone back, and Kafka knows it.
@@ -147,17 +163,17 @@ impl Ledger {
         });
     }
 
-    async fn proven(&self, chunk: ChunkId, assignment: &Assignment) {
+    async fn proven(&self, named: &[ChunkId], assignment: &Assignment) {
         let _vital = Vital;
         let (topic, partition) = (&*assignment.topic, assignment.partition);
         let mut waits = Waits::new(Duration::from_millis(100), Duration::from_secs(5));
         let mut refusals = 0;
         while !assignment.is_over() {
-            let wait = match self.answer(chunk, assignment).await {
+            let wait = match self.answer(named, assignment).await {
                 Ok(Answer::Known) => return assignment.set_standing(Standing::Open),
                 // The polling thread begins it anew.
                 Ok(Answer::Rewound(to)) => return assignment.rewind_to(to),
-                Ok(Answer::Unknown) => {
+                Ok(Answer::Unknown(chunk)) => {
                     assignment.set_standing(Standing::Refused);
                     if refusals % REFUSALS_SAID == 0 {
                         error!(
@@ -182,12 +198,31 @@ impl Ledger {
     }
 }
 
-async fn is_in_ledger(executor: impl PgExecutor<'_>, chunk: ChunkId) -> Result<bool, sqlx::Error> {
-    sqlx::query_scalar("select exists (select from fabric.chunk_ledger where job_id = $1 and seq = $2)")
-        .bind(chunk.job.0)
-        .bind(i64::from(chunk.seq.0))
-        .fetch_one(executor)
-        .await
+/// One of these that has no ledger row.
+async fn not_in_ledger(executor: impl PgExecutor<'_>, named: &[ChunkId]) -> Result<Option<ChunkId>, sqlx::Error> {
+    let jobs: Vec<i64> = named.iter().map(|chunk| chunk.job.0).collect();
+    let seqs: Vec<i64> = named.iter().map(|chunk| i64::from(chunk.seq.0)).collect();
+    let missing: Option<(i64, i64)> = sqlx::query_as(
+        "select named.job_id, named.seq from unnest($1::bigint[], $2::bigint[]) as named (job_id, seq)
+          where not exists (select from fabric.chunk_ledger l where (l.job_id, l.seq) = (named.job_id, named.seq)) limit 1",
+    )
+    .bind(jobs)
+    .bind(seqs)
+    .fetch_optional(executor)
+    .await?;
+    let chunk = |(job, seq): (i64, i64)| named.iter().find(|c| (c.job.0, i64::from(c.seq.0)) == (job, seq)).copied();
+    Ok(missing.and_then(chunk))
+}
+
+/// A topic, one of its partitions, and where that begins again.
+type Rewind = (String, i32, i64);
+
+async fn rewinds(executor: impl PgExecutor<'_>) -> Result<Vec<Rewind>, sqlx::Error> {
+    sqlx::query_as("select topic, partition, next_offset from fabric.lane_rewinds").fetch_all(executor).await
+}
+
+fn is_of((topic, partition, _): &Rewind, assignment: &Assignment) -> bool {
+    (topic.as_str(), *partition) == (&*assignment.topic, assignment.partition)
 }
 
 #[cfg(test)]
@@ -196,10 +231,12 @@ mod tests {
 
     #[test]
     fn a_proof_reads_back_and_foreign_metadata_is_none() {
-        let chunk = ChunkId { job: JobId(9_007_199_254_740_993), seq: Seq(u32::MAX) };
-        assert_eq!(read(&write(chunk)), Some(chunk));
+        let chunks = [(9_007_199_254_740_993, u32::MAX), (1, 0)];
+        let chunks = chunks.map(|(job, seq)| ChunkId { job: JobId(job), seq: Seq(seq) });
+        assert_eq!(read(&write(&chunks)), chunks);
+        assert_eq!(read(&write(&chunks[..1])), chunks[..1]);
         for foreign in ["", "7", "a b", "7 -1", "7 1 2"] {
-            assert_eq!(read(foreign), None, "{foreign}");
+            assert_eq!(read(foreign), [], "{foreign}");
         }
     }
 }

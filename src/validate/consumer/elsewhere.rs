@@ -1,6 +1,7 @@
 //! Begins partitions elsewhere than where they were committed: behind a gap, or where `fabric recover` has put down.
 
 use std::sync::Arc;
+use std::time::{Duration, Instant};
 
 use rdkafka::consumer::{CommitMode, Consumer};
 use rdkafka::error::KafkaError;
@@ -11,6 +12,9 @@ use super::super::assignment::Standing;
 use super::super::proof::Gap;
 use super::{Held, Member};
 use crate::{faults, kafka};
+
+/// Between two looks at what `fabric recover` has put down.
+const LOOK_INTERVAL: Duration = Duration::from_secs(2);
 
 impl Member<'_> {
     /// The next message of a partition is gone from its log (or its topic was made anew): says so, and begins at what is
@@ -29,7 +33,7 @@ impl Member<'_> {
         let mut list = TopicPartitionList::new();
         list.add_partition(&topic, partition);
         self.consumer.incremental_unassign(&list)?;
-        let held = self.hold(&topic, partition, None, None)?;
+        let held = self.hold(&topic, partition, None, Vec::new())?;
         list.set_all_offsets(Offset::Offset(to))?;
         self.consumer.incremental_assign(&list)?;
         self.intake.ledger.note_gap(Gap { from, to, note }, Arc::clone(&held.assignment));
@@ -39,6 +43,10 @@ impl Member<'_> {
 
     /// Begins partitions again where `fabric recover` has put down that they do.
     pub(super) fn go_back(&mut self) -> Result<(), KafkaError> {
+        if self.looked_back_at.elapsed() >= LOOK_INTERVAL {
+            self.looked_back_at = Instant::now();
+            self.intake.ledger.look_for_rewinds(self.held.iter().map(|held| Arc::clone(&held.assignment)).collect());
+        }
         while let Some(place) = self.held.iter().position(|held| held.assignment.rewound_to().is_some()) {
             let Held { assignment, .. } = self.held.swap_remove(place);
             let Some(to) = assignment.rewound_to() else { continue };
@@ -47,7 +55,7 @@ impl Member<'_> {
             let mut list = TopicPartitionList::new();
             list.add_partition(&topic, partition);
             self.consumer.incremental_unassign(&list)?;
-            let held = self.hold(&topic, partition, Some(to), None)?;
+            let held = self.hold(&topic, partition, Some(to), Vec::new())?;
             list.set_all_offsets(Offset::Offset(to))?;
             self.consumer.incremental_assign(&list)?;
             faults::point("rewind.assigned");
