@@ -35,15 +35,19 @@ pub async fn evict_blockers(
     }
     let older_than = PgInterval { months: 0, days: 0, microseconds: older_than.as_micros() as i64 };
     let rows: Vec<(i32, String, i64)> = sqlx::query_as(
+        // Materialised: the planner is free to ask the cheapest condition of a row first, also before a join.
         "with recursive blocker (pid) as (
              select unnest(pg_blocking_pids($1))
              union
              select unnest(pg_blocking_pids(blocker.pid)) from blocker
+         ),
+         frozen as materialized (
+             select a.pid, a.application_name, a.xact_start
+               from pg_stat_activity a join blocker using (pid)
+              where a.pid <> $1 and starts_with(a.application_name, $3) and a.xact_start < clock_timestamp() - $2
          )
-         select a.pid, a.application_name, (extract(epoch from clock_timestamp() - a.xact_start) * 1000000)::bigint
-           from pg_stat_activity a join blocker using (pid)
-          where a.pid <> $1 and starts_with(a.application_name, $3) and a.xact_start < clock_timestamp() - $2
-            and pg_terminate_backend(a.pid)",
+         select pid, application_name, (extract(epoch from clock_timestamp() - xact_start) * 1000000)::bigint
+           from frozen where pg_terminate_backend(pid)",
     )
     .bind(waiting_pid)
     .bind(older_than)

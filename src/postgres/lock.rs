@@ -32,15 +32,18 @@ impl SharedLock {
     /// it for ever, and heeds no statement timeout while Postgres waits for its COPY data. Answers their names.
     pub async fn evict(self, connection: &mut PgConnection, older_than: Duration) -> Result<Vec<String>, sqlx::Error> {
         sqlx::query_scalar(
-            "select a.application_name
-               from pg_locks l join pg_stat_activity a using (pid)
-              where l.locktype = 'advisory' and l.granted and l.objsubid = 1
-                and l.database = (select oid from pg_database where datname = current_database())
-                and ((l.classid::bigint << 32) | l.objid::bigint) = $1
-                and a.application_name like 'fabric loader%'
-                and a.xact_start < clock_timestamp() - $2 * interval '1 second'
-                and a.pid <> pg_backend_pid()
-                and pg_terminate_backend(a.pid)",
+            // Materialised: the planner is free to ask the cheapest condition of a row first, also before a join.
+            "with frozen as materialized (
+                 select a.pid, a.application_name
+                   from pg_locks l join pg_stat_activity a using (pid)
+                  where l.locktype = 'advisory' and l.granted and l.objsubid = 1
+                    and l.database = (select oid from pg_database where datname = current_database())
+                    and ((l.classid::bigint << 32) | l.objid::bigint) = $1
+                    and a.application_name like 'fabric loader%'
+                    and a.xact_start < clock_timestamp() - $2 * interval '1 second'
+                    and a.pid <> pg_backend_pid()
+             )
+             select application_name from frozen where pg_terminate_backend(pid)",
         )
         .bind(self.0)
         .bind(older_than.as_secs_f64())

@@ -22,6 +22,9 @@ async fn is_evicted_where_locks_are_waited_for(lock_timeout: Duration) {
     bench.load.lock_timeout = lock_timeout;
     let job = bench.job().await;
     let chunk = bench.chunk(job, "a|1\n");
+    // Longer in its transaction than the frozen one, and in nobody's way.
+    let mut other = fabric::postgres::connect(&bench.database.settings, "fabric loader other/1/0").await.unwrap();
+    sqlx::raw_sql("begin; select 1").execute(&mut other).await.unwrap();
     let mut frozen = fabric::postgres::connect(&bench.database.settings, "fabric loader frozen/1/0").await.unwrap();
     let fence = format!(
         "begin; select fabric.fence({job}, 0, (select token_hash from fabric.job_tokens), 1, 1, 0, 4, {}, 1, 0, 0,
@@ -39,4 +42,5 @@ async fn is_evicted_where_locks_are_waited_for(lock_timeout: Duration) {
     stalled.finish().await.unwrap_err();
     sqlx::raw_sql("commit").execute(&mut frozen).await.unwrap_err();
     assert_eq!(bench.rows().await, 1);
+    sqlx::raw_sql("commit").execute(&mut other).await.unwrap();
 }
