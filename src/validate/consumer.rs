@@ -416,7 +416,7 @@ impl<'i> Member<'i> {
             let mut element = list.add_partition(&held.assignment.topic, held.assignment.partition);
             let set = element.set_offset(Offset::Offset(next_offset));
             debug_assert!(set.is_ok(), "offsets are not negative");
-            element.set_metadata(&proof::write(&held.proof));
+            element.set_metadata(proof::write(&held.proof));
         }
         if list.count() == 0 {
             return;
