@@ -102,7 +102,7 @@ async fn defects(arguments: &Arguments) -> anyhow::Result<bool> {
 }
 
 /// A seed says what is done and not in which instant: one that finds a defect need not find it each time.
-const TRIES: u32 = 5;
+const TRIES: u32 = 8;
 
 struct Tried {
     defect: String,
