@@ -155,25 +155,7 @@ impl Works {
         let (count, bytes) = (messages.len(), messages.payload().len() as u64);
         let judged = match self.judge(course, messages, fate).await {
             Ok(judged) => judged,
-            Err(Unjudged::NotYet(messages, why)) => {
-                let wait = course.waits.next_wait();
-                warn!(partition = %course.partition, error = why, ?wait, "a batch is not judged yet: trying again");
-                if why != course.said {
-                    self.tell(course, &why).await;
-                    course.said = why;
-                }
-                let kept = course.unjudged_since.get_or_insert_with(Instant::now).elapsed();
-                // One that was let go before is not kept again: of many partitions one would always hold the memory.
-                if kept > KEPT || course.partition.was_let_go() {
-                    if course.partition.let_go_of(course.epoch) {
-                        let opening = Arc::clone(&self.opener).open_after(FETCHED_AGAIN, Arc::clone(&course.partition));
-                        tokio::spawn(opening);
-                    }
-                    return Ended::Gone;
-                }
-                tokio::time::sleep(wait).await;
-                return Ended::NotYet(messages);
-            }
+            Err(Unjudged::NotYet(messages, why)) => return self.keep_or_let_go(course, messages, why).await,
             Err(Unjudged::Panicked(messages, panicked)) => {
                 error!(partition = %course.partition, from = course.expected, count, %panicked, "records have killed their worker");
                 return Ended::Killed(messages);
@@ -210,6 +192,27 @@ impl Works {
             }
             Tried::Over => Ended::Gone,
         }
+    }
+
+    /// A batch that cannot be judged now is kept for a while, then let go to be fetched again.
+    async fn keep_or_let_go(&self, course: &mut Course, messages: Messages, why: String) -> Ended {
+        let wait = course.waits.next_wait();
+        warn!(partition = %course.partition, error = why, ?wait, "a batch is not judged yet: trying again");
+        if why != course.said {
+            self.tell(course, &why).await;
+            course.said = why;
+        }
+        let kept = course.unjudged_since.get_or_insert_with(Instant::now).elapsed();
+        // One that was let go before is not kept again: of many partitions one would always hold the memory.
+        if kept > KEPT || course.partition.was_let_go() {
+            if course.partition.let_go_of(course.epoch) {
+                let opening = Arc::clone(&self.opener).open_after(FETCHED_AGAIN, Arc::clone(&course.partition));
+                tokio::spawn(opening);
+            }
+            return Ended::Gone;
+        }
+        tokio::time::sleep(wait).await;
+        Ended::NotYet(messages)
     }
 
     /// Has `fabric streams list` say what a batch waits for.
